@@ -1,0 +1,232 @@
+"""Reads the stack's configuration and turns every fault in it into one message that says where and what is allowed.
+
+`Settings` (settings.py) says what is valid; this file knows the engine's way of handing values over (one JSON or plain
+string a key), the YAML files they came from, and the secure values that `dr bootstrap` writes.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pulumi
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from components.settings import Settings
+
+DEFAULTS: Final = "defaults"
+SECURE_KEYS: Final = ("databaseMasterPassword", "databasePasswords", "registryCredential", "signingKey")
+FROM_ENGINE: Final = ("project", "stack", "region")
+"""Fields of Settings that are not configuration keys of our namespace."""
+
+
+@dataclass(frozen=True)
+class SecureSettings:
+    """The values that must never be shown. Each is a secret output."""
+
+    database_master_password: pulumi.Output[str]
+    database_passwords: Mapping[str, pulumi.Output[str]]
+    registry_credential: pulumi.Output[str]
+    signing_key: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class Problem:
+    file: str
+    key: str
+    value: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"  {self.file}: {self.key} = {self.value}: {self.allowed}"
+
+
+def load() -> tuple[Settings, SecureSettings]:
+    """Settings of the running stack. Raises pulumi.RunError naming every fault at once."""
+    project, stack = pulumi.get_project(), pulumi.get_stack()
+    given = {**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
+    sources = Sources.read(Path.cwd(), project, stack)
+    return read_settings(project, stack, given, sources), read_secure(project, given, sources)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Which file says what, for messages only."""
+
+    stack_file: str
+    stack_keys: Mapping[str, Any]
+    project_keys: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, directory: Path, project: str, stack: str) -> "Sources":
+        name = f"Pulumi.{stack}.yaml"
+        return cls(name, _keys(directory / name, project), _keys(directory / "Pulumi.yaml", project))
+
+    def locate(self, path: tuple[str | int, ...], full_key: str) -> tuple[str, str]:
+        """The file and the key in it for a field; where no file has it, the stack's file is the place to add it."""
+        if _has(self.stack_keys, path):
+            return self.stack_file, full_key
+        if _has(self.project_keys, path):
+            return "Pulumi.yaml", full_key
+        if _has(self.project_keys, (DEFAULTS, *path)):
+            namespace, _, rest = full_key.partition(":")
+            return "Pulumi.yaml", f"{namespace}:{DEFAULTS}.{rest}"
+        return self.stack_file, full_key
+
+
+def read_settings(project: str, stack: str, given: Mapping[str, str], sources: Sources) -> Settings:
+    """Validate the engine's configuration strings. Raises pulumi.RunError with one line a fault."""
+    values: dict[str, Any] = {"project": project, "stack": stack}
+    if "aws:region" in given:
+        values["region"] = given["aws:region"]
+    for key, text in given.items():
+        namespace, _, name = key.partition(":")
+        if namespace == project and name not in SECURE_KEYS:
+            values[name] = _decoded(text)
+    defaults = values.pop(DEFAULTS, {})
+    if not isinstance(defaults, dict):
+        raise _refusal(stack, [Problem("Pulumi.yaml", f"{project}:{DEFAULTS}", _shown(defaults), "must be an object")])
+    for name, fields in defaults.items():
+        values[name] = {**fields, **values.get(name, {})} if isinstance(fields, dict) else fields
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(details, project, sources) for details in error.errors(include_url=False)]
+        raise _refusal(stack, problems) from None
+
+
+def read_secure(project: str, given: Mapping[str, str], sources: Sources) -> SecureSettings:
+    """The secure values as secret outputs; what they hold is never part of a message."""
+    missing = [key for key in SECURE_KEYS if not given.get(f"{project}:{key}")]
+    if missing:
+        problems = [
+            Problem(sources.stack_file, f"{project}:{key}", "(missing)", "written encrypted by `dr bootstrap`")
+            for key in missing
+        ]
+        raise _refusal(pulumi.get_stack(), problems)
+
+    def value(key: str) -> str:
+        return given[f"{project}:{key}"]
+
+    passwords, registry = _decoded(value("databasePasswords")), _decoded(value("registryCredential"))
+    problems = []
+    if not isinstance(passwords, dict):
+        allowed = "must be an object {service: password}"
+        problems.append(Problem(sources.stack_file, f"{project}:databasePasswords", "[secret]", allowed))
+    if not isinstance(registry, dict) or set(registry) != {"username", "password"}:
+        allowed = "must be an object {username, password}"
+        problems.append(Problem(sources.stack_file, f"{project}:registryCredential", "[secret]", allowed))
+    if problems:
+        raise _refusal(pulumi.get_stack(), problems)
+    return SecureSettings(
+        database_master_password=pulumi.Output.secret(value("databaseMasterPassword")),
+        database_passwords={service: pulumi.Output.secret(str(text)) for service, text in passwords.items()},
+        registry_credential=pulumi.Output.secret(json.dumps(registry, sort_keys=True)),
+        signing_key=pulumi.Output.secret(value("signingKey")),
+    )
+
+
+def check_passwords(settings: Settings, secure: SecureSettings) -> None:
+    """Refuse a service that needs the database and has no password."""
+    missing = [s.name for s in settings.services if s.needs_database and s.name not in secure.database_passwords]
+    if missing:
+        key = f"{settings.project}:databasePasswords"
+        allowed = f"needs a password for {', '.join(missing)}; `dr bootstrap` generates it"
+        raise _refusal(settings.stack, [Problem(f"Pulumi.{settings.stack}.yaml", key, "[secret]", allowed)])
+
+
+def _refusal(stack: str, problems: list[Problem]) -> pulumi.RunError:
+    lines = "\n".join(str(problem) for problem in problems)
+    return pulumi.RunError(f"The configuration of stack {stack} cannot be used; nothing was changed.\n{lines}")
+
+
+def _keys(file: Path, project: str) -> dict[str, Any]:
+    """Configuration of a YAML file by name without our namespace; Pulumi.yaml's `{value: …}` is unwrapped."""
+    if not file.exists():
+        return {}
+    content = yaml.safe_load(file.read_text()) or {}
+    found: dict[str, Any] = {}
+    for key, value in (content.get("config") or {}).items():
+        name = "region" if key == "aws:region" else str(key).removeprefix(f"{project}:")
+        found[name] = value["value"] if isinstance(value, dict) and set(value) == {"value"} else value
+    return found
+
+
+def _has(keys: Any, path: tuple[str | int, ...]) -> bool:
+    for step in path:
+        known = range(len(keys)) if isinstance(keys, list) else keys if isinstance(keys, dict) else ()
+        if step not in known:
+            return False
+        keys = keys[step]
+    return True
+
+
+def _decoded(text: str) -> Any:
+    """Objects and lists arrive as JSON, everything else as plain text."""
+    if text[:1] in ("{", "["):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError:
+            return text
+    return text
+
+
+def _problem(details: ErrorDetails, project: str, sources: Sources) -> Problem:
+    path = details["loc"]
+    dotted = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
+    full_key = "aws:region" if path == ("region",) else f"{project}:{dotted}" if dotted else project
+    file, key = sources.locate(path, full_key)
+    value = "(missing)" if details["type"] == "missing" else _shown(details["input"]) if path else "(several keys)"
+    return Problem(file, key, value, _allowed(details, path))
+
+
+def _allowed(details: ErrorDetails, path: tuple[str | int, ...]) -> str:
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "extra_forbidden":
+            return _nearest(str(path[-1]), _known_keys(path[:-1]))
+        case "missing":
+            return "written by `dr bootstrap`" if path == ("zoneId",) else "required"
+        case "literal_error" | "enum":
+            return f"allowed: {context['expected']}"
+        case "string_pattern_mismatch":
+            return f"allowed: text that matches {context['pattern']}"
+        case "value_error":
+            return str(context["error"])
+        case _:
+            return details["msg"]
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    """What an unknown key was probably meant to be."""
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"unknown key; {hint}known here: {', '.join(sorted(known))}"
+
+
+def _known_keys(path: tuple[str | int, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for step in path:
+        if isinstance(step, int):
+            continue
+        field = next(f for name, f in model.model_fields.items() if step in (name, f.alias))
+        model = next(_models(field.annotation))
+    top = model is Settings
+    names = [field.alias or name for name, field in model.model_fields.items() if not (top and name in FROM_ENGINE)]
+    return [*names, DEFAULTS, *SECURE_KEYS] if top else names
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models(argument)
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,0 +1,234 @@
+"""Pulls copies of the primary's database into this region: one stateless step towards the wanted state per tick.
+
+Runs in the standby region every few minutes. Each tick looks at both regions and does what is missing: prune, take a
+snapshot in the primary, copy the newest one here. A step that AWS refuses because something is busy or a quota is full
+is logged with the reason and left to the next tick; any other error fails the tick after all steps were tried.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from decisions import Database, Snapshot, due, next_copy, prunable, stamped
+
+SNAPSHOT_EVERY = timedelta(minutes=15)
+COPIES_AT_ONCE = 4
+CALLS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "max_attempts": 2})
+LATER = frozenset(
+    {
+        "DBSnapshotAlreadyExists",
+        "DBSnapshotNotFound",
+        "InvalidDBInstanceState",
+        "InvalidDBSnapshotState",
+        "SnapshotQuotaExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+    }
+)
+"""Error codes that the next tick may find gone. RDS appends `Fault` to some of them."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the program tells the function."""
+
+    region: str
+    source_region: str
+    source_base: str
+    key_arn: str
+    parameter: str
+    role_tag: str
+    serving_role: str
+    made_by_tag: str
+    made_by: str
+    source_tag: str
+    unusable_tag: str
+    copy_tags: Mapping[str, str]
+
+    @classmethod
+    def read(cls, values: Mapping[str, str]) -> "Environment":
+        fields = {name: values[name.upper()] for name in cls.__annotations__ if name not in ("region", "copy_tags")}
+        return cls(region=values["AWS_REGION"], copy_tags=json.loads(values["COPY_TAGS"]), **fields)
+
+
+def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+    """Entry point. `event["time"]` is the tick's scheduled time and the only clock used."""
+    environment = Environment.read(os.environ)
+    cycle = Cycle(environment, datetime.fromisoformat(event["time"].replace("Z", "+00:00")), _client)
+    return cycle.run()
+
+
+def _client(service: str, region: str) -> Any:
+    return boto3.client(service, region_name=region, config=CALLS)
+
+
+class Cycle:
+    """One tick. `log` collects what was done and what was put off, and is the function's result."""
+
+    def __init__(self, environment: Environment, now: datetime, client: Callable[[str, str], Any]) -> None:
+        self._environment = environment
+        self._now = now
+        self._here = client("rds", environment.region)
+        self._there = client("rds", environment.source_region)
+        self._parameters = client("ssm", environment.region)
+        self._log: list[dict[str, str]] = []
+        self._errors: list[str] = []
+
+    def run(self) -> dict[str, Any]:
+        """All steps in order. Raises RuntimeError at the end if one failed for a reason that waiting does not mend."""
+        copies = self._step("list copies", lambda: self._snapshots(self._here, self._environment.source_base))
+        found = self._step("find source", self._sources)
+        if found is not None:
+            self._step("sign of life", self._sign_of_life)
+        source = self._only(found)
+        if copies is not None:
+            self._prune("prune here", self._here, copies, frozenset())
+            if source is not None:
+                self._pull(source, copies)
+        result = {"time": self._now.isoformat(), "log": self._log, "errors": self._errors}
+        print(json.dumps(result))
+        if self._errors:
+            raise RuntimeError("; ".join(self._errors))
+        return result
+
+    def _pull(self, source: Database, copies: list[Snapshot]) -> None:
+        snapshots = self._step("list snapshots", lambda: self._snapshots(self._there, source.identifier))
+        if snapshots is None:
+            return
+        running = frozenset(copy.identifier for copy in copies if not copy.available)
+        self._prune("prune there", self._there, snapshots, running)
+        if due(snapshots, self._now, SNAPSHOT_EVERY):
+            self._step("snapshot", lambda: self._take(source))
+        chosen = next_copy(snapshots, copies, COPIES_AT_ONCE)
+        if chosen is None:
+            self._note("copy", "nothing newer to copy, or enough copies are running")
+            return
+        previous = {copy.source for copy in copies if copy.source is not None}
+        if previous and source.resource_id not in previous:
+            self._note("copy", f"the primary is another database ({source.resource_id}): this will be a full copy")
+        self._step("copy", lambda: self._copy(source, chosen))
+
+    def _sources(self) -> list[Database]:
+        pages = self._there.get_paginator("describe_db_instances").paginate()
+        return [
+            Database(entry["DBInstanceIdentifier"], entry["DbiResourceId"], entry["DBInstanceStatus"])
+            for page in pages
+            for entry in page["DBInstances"]
+            if _tags(entry).get(self._environment.role_tag) == self._environment.serving_role
+            and _named_after(entry["DBInstanceIdentifier"], self._environment.source_base)
+        ]
+
+    def _only(self, found: list[Database] | None) -> Database | None:
+        """The one serving database. With none or two (a restore may be under way) the cycle waits and never guesses."""
+        if found is None:
+            return None
+        if len(found) != 1:
+            names = ", ".join(database.identifier for database in found) or "none"
+            self._note("find source", f"waiting for exactly one serving database, found {names}")
+            return None
+        return found[0]
+
+    def _snapshots(self, client: Any, database: str) -> list[Snapshot]:
+        """Snapshots of a database and its generations: of exactly this one in the primary, of all of them here."""
+        pages = client.get_paginator("describe_db_snapshots").paginate()
+        exact = client is self._there
+        return [
+            self._snapshot(entry)
+            for page in pages
+            for entry in page["DBSnapshots"]
+            if entry["DBInstanceIdentifier"] == database
+            or (not exact and _named_after(entry["DBInstanceIdentifier"], database))
+        ]
+
+    def _snapshot(self, entry: Mapping[str, Any]) -> Snapshot:
+        tags = _tags(entry)
+        return Snapshot(
+            identifier=entry["DBSnapshotIdentifier"],
+            arn=entry["DBSnapshotArn"],
+            status=entry["Status"],
+            automated=entry.get("SnapshotType") == "automated",
+            ours=tags.get(self._environment.made_by_tag) == self._environment.made_by,
+            unusable=self._environment.unusable_tag in tags,
+            source=tags.get(self._environment.source_tag),
+            # The copy's own SnapshotCreateTime is when it was copied; the original's is when the data was current.
+            data_time=entry.get("OriginalSnapshotCreateTime") or entry.get("SnapshotCreateTime"),
+        )
+
+    def _sign_of_life(self) -> None:
+        """Record that the primary answered. A tick that ran late never sets the time back."""
+        name = self._environment.parameter
+        value = self._parameters.get_parameter(Name=name)["Parameter"]["Value"]
+        if value != "never" and datetime.fromisoformat(value) >= self._now:
+            return
+        self._parameters.put_parameter(Name=name, Value=self._now.isoformat(), Type="String", Overwrite=True)
+
+    def _prune(self, step: str, client: Any, snapshots: list[Snapshot], in_use: frozenset[str]) -> None:
+        for snapshot in prunable(snapshots, self._now, in_use):
+            self._step(step, lambda name=snapshot.identifier: self._delete(client, step, name))
+
+    def _delete(self, client: Any, step: str, identifier: str) -> None:
+        client.delete_db_snapshot(DBSnapshotIdentifier=identifier)
+        self._note(step, f"deleted {identifier}")
+
+    def _take(self, source: Database) -> None:
+        name = stamped(source.identifier, self._now)
+        # The instance's own tags come with it (copy_tags_to_snapshot); these two say who made it and of what.
+        tags = self._tag_list({})
+        tags.append({"Key": self._environment.source_tag, "Value": source.resource_id})
+        self._there.create_db_snapshot(
+            DBInstanceIdentifier=source.identifier, DBSnapshotIdentifier=name, Tags=tags
+        )
+        self._note("snapshot", f"started {name}")
+
+    def _copy(self, source: Database, snapshot: Snapshot) -> None:
+        if snapshot.data_time is None:
+            raise ValueError(f"{snapshot.identifier} has no time")
+        name = stamped(source.identifier, snapshot.data_time) if snapshot.automated else snapshot.identifier
+        tags = self._tag_list(self._environment.copy_tags)
+        tags.append({"Key": self._environment.source_tag, "Value": snapshot.source or source.resource_id})
+        self._here.copy_db_snapshot(
+            SourceDBSnapshotIdentifier=snapshot.arn,
+            TargetDBSnapshotIdentifier=name,
+            KmsKeyId=self._environment.key_arn,
+            # boto3 signs the request to the source region from this.
+            SourceRegion=self._environment.source_region,
+            Tags=tags,
+        )
+        self._note("copy", f"started {name}")
+
+    def _tag_list(self, extra: Mapping[str, str]) -> list[dict[str, str]]:
+        tags = {**extra, self._environment.made_by_tag: self._environment.made_by}
+        return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+    def _step(self, name: str, act: Callable[[], Any]) -> Any:
+        """Run one step; None if it has to wait or failed. Failures are kept for the end, so that others still run."""
+        try:
+            return act()
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", "")).removesuffix("Fault")
+            if code in LATER:
+                self._note(name, f"later: {error}")
+            else:
+                self._errors.append(f"{name}: {error}")
+        except BotoCoreError as error:
+            self._errors.append(f"{name}: {error}")
+        return None
+
+    def _note(self, step: str, text: str) -> None:
+        self._log.append({"step": step, "text": text})
+
+
+def _named_after(identifier: str, base: str) -> bool:
+    return identifier == base or identifier.startswith(f"{base}-")
+
+
+def _tags(entry: Mapping[str, Any]) -> dict[str, str]:
+    tags: Iterable[Mapping[str, str]] = entry.get("TagList", ())
+    return {tag["Key"]: tag["Value"] for tag in tags}

@@ -1,0 +1,237 @@
+"""The gate before a takeover: a resource that exists once the critical services really answer.
+
+ECS calls a service steady with no task at all (0 of 0) and after a rollback to the previous revision, so this counts
+at the load balancer: healthy targets that belong to running tasks of the intended task definition.
+
+The engine runs this module in a process of its own, which imports it by name: it imports no component and no SDK of
+the cloud provider, and holds no value of the program.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import boto3
+import pulumi
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+
+POLL_SECONDS = 2.0
+# ECS may answer with the state before the last update for a moment; a rollback stays.
+ROUNDS_TO_BELIEVE_A_ROLLBACK = 10
+# DescribeTasks takes 100 tasks a call.
+TASKS_PER_CALL = 100
+WATCHED = ("region", "cluster", "services")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One critical service: where its tasks and targets are, and how many healthy ones are enough."""
+
+    name: str
+    cluster: str
+    service: str
+    task_definition: str
+    target_group: str
+    enough: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one look at one service showed."""
+
+    name: str
+    enough: int
+    healthy: int
+    running: int
+    detail: str
+    rolled_back: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Enough healthy targets; none is never enough."""
+        return self.healthy >= max(1, self.enough)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.healthy} healthy target(s) of the intended task definition, {self.enough} needed, "
+            f"{self.running} task(s) running; {self.detail}"
+        )
+
+
+class Observer(Protocol):
+    """Looks at one service. Raises BotoCoreError when AWS cannot be reached."""
+
+    def look(self, watch: Watch) -> Finding: ...
+
+
+class Unhealthy(Exception):
+    """The critical services did not become healthy in time. The text says what is missing, service by service."""
+
+
+class AwsObserver:
+    """Looks through the ECS and ELB APIs of the stack's own region."""
+
+    def __init__(self, region: str) -> None:
+        config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "max_attempts": 5})
+        self._ecs = boto3.client("ecs", region_name=region, config=config)
+        self._elb = boto3.client("elbv2", region_name=region, config=config)
+
+    def look(self, watch: Watch) -> Finding:
+        """Count the healthy targets that are tasks of the intended definition."""
+        tasks = [task for task in self._running(watch) if task.get("taskDefinitionArn") == watch.task_definition]
+        health = self._elb.describe_target_health(TargetGroupArn=watch.target_group)["TargetHealthDescriptions"]
+        states = {entry["Target"]["Id"]: entry["TargetHealth"] for entry in health}
+        healthy = healthy_addresses(states)
+        service = self._service(watch)
+        return Finding(
+            name=watch.name,
+            enough=watch.enough,
+            healthy=sum(1 for task in tasks if addresses(task) & healthy),
+            running=len(tasks),
+            detail=describe(watch, service, states),
+            rolled_back=service.get("taskDefinition", watch.task_definition) != watch.task_definition,
+        )
+
+    def _running(self, watch: Watch) -> Iterator[Mapping[str, Any]]:
+        pages = self._ecs.get_paginator("list_tasks").paginate(
+            cluster=watch.cluster, serviceName=watch.service, desiredStatus="RUNNING"
+        )
+        arns = [arn for page in pages for arn in page["taskArns"]]
+        for start in range(0, len(arns), TASKS_PER_CALL):
+            answer = self._ecs.describe_tasks(cluster=watch.cluster, tasks=arns[start : start + TASKS_PER_CALL])
+            for task in answer["tasks"]:
+                if task.get("lastStatus") == "RUNNING":
+                    yield dict(task)
+
+    def _service(self, watch: Watch) -> Mapping[str, Any]:
+        """The service as ECS describes it; empty when ECS does not know it."""
+        found = self._ecs.describe_services(cluster=watch.cluster, services=[watch.service])["services"]
+        return dict(found[0]) if found else {}
+
+
+def addresses(task: Mapping[str, Any]) -> set[str]:
+    """Private IPv4 addresses of a task's network interfaces."""
+    return {
+        detail["value"]
+        for attachment in task.get("attachments", [])
+        for detail in attachment.get("details", [])
+        if detail.get("name") == "privateIPv4Address"
+    }
+
+
+def healthy_addresses(states: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """Targets in state healthy; draining, initial and unused ones answer nobody."""
+    return {address for address, health in states.items() if health.get("State") == "healthy"}
+
+
+def describe(watch: Watch, service: Mapping[str, Any], states: Mapping[str, Mapping[str, Any]]) -> str:
+    """One line for the message: rollback, target states with their reasons, newest service event."""
+    if not service:
+        return "ECS does not know the service"
+    parts = []
+    current = service.get("taskDefinition")
+    if current != watch.task_definition:
+        parts.append(f"ECS runs {_revision(current)} instead of {_revision(watch.task_definition)} (rolled back)")
+    targets = sorted(f"{state.get('State')} {state.get('Reason', '')}".strip() for state in states.values())
+    parts.append(f"targets: {', '.join(targets) or 'none'}")
+    events = service.get("events") or []
+    parts.append(f"newest event: {events[0]['message'] if events else 'none'}")
+    return "; ".join(parts)
+
+
+def _revision(arn: str | None) -> str:
+    return (arn or "nothing").rsplit("/", 1)[-1]
+
+
+def wait_until_healthy(
+    watches: Sequence[Watch],
+    observer: Observer,
+    limit_seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Finding]:
+    """Look until every service has enough healthy targets in the same round.
+
+    Raises Unhealthy at the limit, or at once when ECS went back to another task definition: that one never becomes the
+    intended one. A connection that fails counts as a round without an answer: the gate outlives a fault of the API.
+    """
+    if not watches:
+        raise Unhealthy("no critical service is configured: nothing could ever answer, so nothing takes over")
+    deadline = clock() + limit_seconds
+    rolled_back_rounds = 0
+    while True:
+        findings, fault = _round(watches, observer)
+        if not fault and all(finding.ready for finding in findings):
+            return findings
+        missing = [fault] if fault else [str(finding) for finding in findings if not finding.ready]
+        rolled_back = any(finding.rolled_back for finding in findings if not finding.ready)
+        rolled_back_rounds = rolled_back_rounds + 1 if rolled_back else 0
+        if rolled_back_rounds >= ROUNDS_TO_BELIEVE_A_ROLLBACK:
+            raise _no_takeover("ECS rolled a critical service back", missing)
+        if clock() >= deadline:
+            raise _no_takeover(
+                f"critical services are not healthy at the load balancer after {limit_seconds / 60:g} minutes", missing
+            )
+        sleep(POLL_SECONDS)
+
+
+def _round(watches: Sequence[Watch], observer: Observer) -> tuple[list[Finding], str]:
+    """One look at every service, and what went wrong when AWS could not be asked."""
+    try:
+        return [observer.look(watch) for watch in watches], ""
+    except BotoCoreError as error:
+        return [], f"AWS did not answer: {error}"
+
+
+def _no_takeover(reason: str, missing: Sequence[str]) -> Unhealthy:
+    return Unhealthy(f"no takeover: {reason}\n" + "\n".join(f"  {line}" for line in missing))
+
+
+def watches_of(props: Mapping[str, Any]) -> list[Watch]:
+    """The watched services from the resource's properties (numbers arrive as floats)."""
+    return [
+        Watch(
+            name=entry["name"],
+            cluster=props["cluster"],
+            service=entry["service"],
+            task_definition=entry["taskDefinition"],
+            target_group=entry["targetGroup"],
+            enough=int(entry["enough"]),
+        )
+        for entry in props["services"]
+    ]
+
+
+class HealthyTargetsProvider(ResourceProvider):
+    """Waits on create and when a watched value changes. Reading and deleting do nothing: a takeover is latched."""
+
+    # Nothing in this class is secret; unencrypted, a changed class does not rewrite the stack's secrets.
+    serialize_as_secret_always = False
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """Wait, then exist. While it fails nothing that depends on it is touched: the crisis page stays."""
+        return CreateResult(id_=f"{props['cluster']}/healthy-targets", outs=self._wait(props))
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        """Only watched values count: a new limit or new code of this class is no reason to wait again."""
+        return DiffResult(changes=any(_olds.get(key) != _news.get(key) for key in WATCHED))
+
+    def update(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> UpdateResult:
+        """A deployment while serving: wait for the new revision. What has been taken over stays taken over."""
+        return UpdateResult(outs=self._wait(_news))
+
+    def _wait(self, props: dict[str, Any]) -> dict[str, Any]:
+        wait_until_healthy(
+            watches_of(props), AwsObserver(props["region"]), limit_seconds=float(props["timeoutMinutes"]) * 60
+        )
+        return {key: value for key, value in props.items() if key != "__provider"}
+
+
+class HealthyTargets(Resource, module="takeover", name="HealthyTargets"):
+    """The gate as a resource: what depends on it happens after the critical services answer."""
+
+    def __init__(self, name: str, props: Mapping[str, Any], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(HealthyTargetsProvider(), name, dict(props), opts)

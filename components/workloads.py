@@ -1,0 +1,86 @@
+"""What the other components know of a service: the facts of its configuration, and of its deployment."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pulumi
+
+HEALTH_PATH = "/health"
+
+
+class ServiceSpec(Protocol):
+    """A service as configured (settings satisfy this)."""
+
+    @property
+    def name(self) -> str:
+        """Name of the service, its container and its Service Connect alias."""
+
+    @property
+    def critical(self) -> bool:
+        """Comes up before the takeover; the others after it."""
+
+    @property
+    def image_reference(self) -> str:
+        """Registry, name, version tag and digest."""
+
+    @property
+    def cpu(self) -> int:
+        """CPU units."""
+
+    @property
+    def memory(self) -> int:
+        """Memory in MiB."""
+
+    @property
+    def port(self) -> int:
+        """Port the container listens on."""
+
+    @property
+    def desired_count(self) -> int:
+        """Tasks while the stack serves."""
+
+    @property
+    def standby_count(self) -> int:
+        """Tasks while the stack stands by."""
+
+    @property
+    def path(self) -> str | None:
+        """Path pattern at the load balancer; None: not reachable from outside."""
+
+    @property
+    def needs_database(self) -> bool:
+        """Gets a database login."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticalService:
+    """A deployed critical service, as the takeover has to watch it."""
+
+    name: str
+    service_name: pulumi.Output[str]
+    task_definition_arn: pulumi.Output[str]
+    target_group_arn: pulumi.Input[str]
+    desired_count: int
+
+
+def task_count(spec: ServiceSpec, standby: bool) -> int:
+    """How many tasks to run now."""
+    return spec.standby_count if standby else spec.desired_count
+
+
+def runs_something(specs: Sequence[ServiceSpec], standby: bool) -> bool:
+    """Whether any task runs, so that the network needs a way out."""
+    return any(task_count(spec, standby) > 0 for spec in specs)
+
+
+def enough_targets(desired_count: int) -> int:
+    """Healthy targets that let a service take over: half of the desired count, rounded up.
+
+    Waiting for every one would let one task that the region has no capacity for keep people on the crisis page.
+    Raises ValueError below one task: a service that runs nothing can never answer.
+    """
+    if desired_count < 1:
+        raise ValueError("a critical service needs at least one task while serving")
+    return math.ceil(desired_count / 2)

@@ -1,0 +1,120 @@
+"""Runs components against Pulumi's mocks and keeps what they registered, dependencies and options included."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks
+
+ACCOUNT = "123456789012"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One registered resource. `dependencies` are the logical names of what it waits for."""
+
+    typ: str
+    name: str
+    inputs: dict[str, Any]
+    dependencies: frozenset[str]
+    protect: bool
+    retain_on_delete: bool
+    ignore_changes: tuple[str, ...]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.typ, self.name
+
+
+class Recording(list[Recorded]):
+    """What one run registered."""
+
+    def of(self, typ: str) -> list[Recorded]:
+        return [resource for resource in self if resource.typ == typ]
+
+    def one(self, typ: str, name: str) -> Recorded:
+        found = [resource for resource in self if resource.key == (typ, name)]
+        assert len(found) == 1, f"{len(found)} resources {typ} {name}; have {sorted(r.name for r in self.of(typ))}"
+        return found[0]
+
+    def waits_for(self, name: str) -> set[str]:
+        """Names of everything that a resource waits for, directly or through others."""
+        direct: dict[str, set[str]] = {}
+        for resource in self:
+            direct.setdefault(resource.name, set()).update(resource.dependencies)
+        found: set[str] = set()
+        open_names = set(direct[name])
+        while open_names:
+            current = open_names.pop()
+            if current not in found:
+                found.add(current)
+                open_names |= direct.get(current, set())
+        return found
+
+
+class _Outputs(mocks.Mocks):
+    """Every resource answers its inputs plus made-up values of what AWS would add."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        option = {
+            "domainName": args.inputs.get("domainName", ""),
+            "resourceRecordName": "_abc.platform.example.org.",
+            "resourceRecordType": "CNAME",
+            "resourceRecordValue": "_def.acm-validations.aws.",
+        }
+        made_up = {
+            "arn": f"arn:aws:{args.name}",
+            "allocationId": f"eipalloc-{args.name}",
+            "bucketRegionalDomainName": f"{args.inputs.get('bucket')}.s3.af-south-1.amazonaws.com",
+            "dnsName": f"{args.name}.elb.amazonaws.com",
+            "zoneId": "ZELB",
+            "domainValidationOptions": [option],
+        }
+        return f"{args.name}-id", {**made_up, **args.inputs}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"unexpected lookup {args.token}: nothing here may ask AWS")
+
+
+class _Monitor(mocks.MockMonitor):
+    """Keeps each registration's dependencies and options, which the mocks themselves never see."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(_Outputs())
+        self._recording = recording
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the engine's name)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.type != "pulumi:pulumi:Stack":
+            self._recording.append(
+                Recorded(
+                    typ=request.type,
+                    name=request.name,
+                    inputs=dict(self.resources[response.urn].state) if not request.custom else _inputs(request),
+                    dependencies=frozenset(urn.rsplit("::", 1)[-1] for urn in request.dependencies),
+                    protect=bool(request.protect),
+                    retain_on_delete=bool(request.retainOnDelete),
+                    ignore_changes=tuple(request.ignoreChanges),
+                )
+            )
+        return response
+
+
+def _inputs(request: Any) -> dict[str, Any]:
+    properties = pulumi.runtime.rpc.deserialize_properties(request.object)
+    return {key: value for key, value in properties.items() if key != "__provider"}
+
+
+def record(build: Callable[[], Any]) -> Recording:
+    """Run `build` as a program of the stack `test` and return what it registered."""
+    recording = Recording()
+    monitor = _Monitor(recording)
+    pulumi.runtime.set_mocks(_Outputs(), project="mental-health-platform", stack="test", monitor=monitor)
+
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
+    def program() -> None:
+        build()
+
+    program()
+    return recording

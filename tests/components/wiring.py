@@ -1,0 +1,176 @@
+"""The front half of a stack, wired as the program wires it, with made-up values for the other half."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import pulumi
+
+from components import naming
+from components.dns import Dns, DnsArgs
+from components.load_balancer import LoadBalancer, LoadBalancerArgs
+from components.network import Network, NetworkArgs
+from components.replication import ReplicaArgs
+from components.services import Services, ServicesArgs, StandardServices, StandardServicesArgs
+from components.storage import Storage, StorageArgs
+from components.takeover import Takeover, TakeoverArgs
+from components.workloads import runs_something
+from tests.components.recording import ACCOUNT, Recording, record
+
+ZONE = "Z0123456789"
+TAGS = naming.tags("test")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A service as settings would describe it."""
+
+    name: str
+    critical: bool
+    path: str | None
+    port: int = 8080
+    desired_count: int = 2
+    standby_count: int = 0
+    cpu: int = 256
+    memory: int = 512
+    needs_database: bool = True
+
+    @property
+    def image_reference(self) -> str:
+        return f"ghcr.io/mental-health-platform/{self.name}:1.4.2@sha256:{'a' * 64}"
+
+
+SPECS = (
+    Spec("crisis-detection", True, "/crisis/*"),
+    Spec("api-gateway", True, "/api/*", port=8081),
+    Spec("sync", False, None, port=8082, desired_count=1),
+)
+
+
+class Login(pulumi.CustomResource):
+    """Stands for the invocation that creates database logins."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("test:index:Login", name, {}, None)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What varies between the stacks and states under test."""
+
+    standby: bool
+    short_name: str = "sa"
+    region: str = "af-south-1"
+    role: Literal["primary", "secondary"] = "secondary"
+    specs: Sequence[Spec] = SPECS
+
+    def recorded(self) -> Recording:
+        return _recorded(self)
+
+    def build(self) -> None:
+        network = Network(
+            "network",
+            NetworkArgs(
+                short_name=self.short_name,
+                tags=TAGS,
+                region=self.region,
+                cidr="10.20.0.0/16",
+                nat=runs_something(self.specs, self.standby),
+                service_ports=tuple(spec.port for spec in self.specs),
+            ),
+        )
+        storage = self._storage()
+        balancer = LoadBalancer(
+            "load-balancer",
+            LoadBalancerArgs(
+                short_name=self.short_name,
+                tags=TAGS,
+                domain="platform.example.org",
+                zone_id=ZONE,
+                owns_validation_record=self.role == "secondary",
+                vpc_id=network.vpc_id,
+                subnet_ids=network.public_subnet_ids,
+                security_group_id=network.alb_security_group_id,
+                services=self.specs,
+                health_service="crisis-detection",
+            ),
+        )
+        services = self._services(network, storage, balancer)
+        takeover = Takeover(
+            "takeover",
+            TakeoverArgs(
+                short_name=self.short_name,
+                tags=TAGS,
+                region=self.region,
+                standby=self.standby,
+                listener_arn=balancer.listener_arn,
+                page_bucket_name=storage.page_bucket_name,
+                cluster_name=services.cluster_name,
+                critical=services.critical,
+                crisis_html="<p>Call +254 722 178 177</p>",
+                after=services.critical_resources,
+            ),
+        )
+        StandardServices(
+            "standard",
+            StandardServicesArgs(services=services, after=[] if self.standby else takeover.done),
+        )
+        Dns(
+            "dns",
+            DnsArgs(
+                short_name=self.short_name,
+                tags=TAGS,
+                domain="platform.example.org",
+                zone_id=ZONE,
+                role=self.role,
+                alb_dns_name=balancer.dns_name,
+                alb_zone_id=balancer.zone_id,
+                page_bucket_host=storage.page_bucket_host,
+                peer_witness_ids=["witness-1", "witness-2"] if self.role == "primary" else [],
+            ),
+        )
+
+    def _storage(self) -> Storage:
+        replica = ReplicaArgs(region="af-south-1", bucket_arn="arn:aws:s3:::peer", key_arn="arn:aws:kms:peer")
+        return Storage(
+            "storage",
+            StorageArgs(
+                short_name=self.short_name,
+                tags=TAGS,
+                region=self.region,
+                key_arn="arn:aws:kms:own",
+                crisis_page_html="<h1>Help</h1>",
+                replica=replica if self.role == "primary" else None,
+            ),
+        )
+
+    def _services(self, network: Network, storage: Storage, balancer: LoadBalancer) -> Services:
+        login = [] if self.standby else [Login("login")]
+        return Services(
+            "services",
+            ServicesArgs(
+                short_name=self.short_name,
+                tags=TAGS,
+                account_id=ACCOUNT,
+                region=self.region,
+                specs=self.specs,
+                standby=self.standby,
+                subnet_ids=network.private_subnet_ids,
+                security_group_id=network.service_security_group_id,
+                target_group_arns=balancer.target_group_arns,
+                audio_bucket_arn=storage.audio_bucket_arn,
+                audio_bucket_name=storage.audio_bucket_name,
+                key_arn="arn:aws:kms:own",
+                registry_secret_arn="arn:aws:secretsmanager:registry",
+                signing_key_secret_arn="arn:aws:secretsmanager:signing",
+                database_secret_arns={spec.name: f"arn:aws:secretsmanager:{spec.name}" for spec in self.specs},
+                critical_after=[*network.outbound, *network.ready, *balancer.forwarding, *login],
+            ),
+        )
+
+
+@cache
+def _recorded(stack: Stack) -> Recording:
+    """One run for each kind of stack: tests read what was registered and change nothing."""
+    return record(stack.build)
