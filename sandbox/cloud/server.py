@@ -1,0 +1,233 @@
+"""The moto server behind one gate: every request is counted, and a lost region's are dropped without an answer."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # read by moto at import: saves memory and a second
+
+import moto.core.utils
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from sandbox.clock import Clock
+from sandbox.cloud.accounting import Call, Ledger, Origin, attribute, read_body
+from sandbox.cloud.context import ACCOUNT, AwsError, BadRequest, Cloud, Request
+from sandbox.cloud.emulations import faults
+
+# In order of installation: later ones may use the earlier.
+EMULATIONS = (
+    "account",
+    "faults",
+    "network",
+    "secrets",
+    "objects",
+    "databases",
+    "snapshots",
+    "functions",
+    "registry",
+    "certificates",
+    "tasks",
+    "load_balancers",
+    "dns",
+)
+
+StartResponse = Callable[..., Any]
+
+
+class Gate:
+    """The WSGI application at the socket: control API, accounting, lost regions, then moto."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self.ledger = Ledger(cloud.directory / "calls.jsonl")
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith("/_sandbox/"):
+            return self._control(environ, start_response)
+        origin = attribute(environ, region_of_bucket)
+        if self._cloud.is_cut(origin.region):
+            self._drop(environ, origin)
+        return self._answer(environ, start_response, origin)
+
+    def _record(self, environ: dict[str, Any], origin: Origin, status: int | None) -> None:
+        self.ledger.add(
+            Call(
+                t=time.time(),
+                **asdict(origin),
+                user_agent=environ.get("HTTP_USER_AGENT", ""),
+                status=status,
+                cut=status is None,
+            )
+        )
+
+    def _drop(self, environ: dict[str, Any], origin: Origin) -> None:
+        """Count the call, then end the connection as an unreachable region would."""
+        self._record(environ, origin, None)
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        raise ConnectionResetError(f"{origin.region} is cut off")
+
+    def _answer(self, environ: dict[str, Any], start_response: StartResponse, origin: Origin) -> Iterable[bytes]:
+        status = 500
+        answer: Iterable[bytes] | None
+
+        def start(line: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            nonlocal status
+            status = int(line.split()[0])
+            return start_response(line, headers, *rest)
+
+        try:
+            answer = self._special(environ, origin, start)
+            if answer is None:
+                answer = list(self._moto(environ, start))
+        except Exception as error:  # noqa: BLE001 - what moto lacks or breaks is recorded and shown, never hidden
+            answer = self._broken(error, origin, start)
+        if self._cloud.is_cut(origin.region):  # lost while it worked: nobody hears the answer
+            self._drop(environ, origin)
+        self._record(environ, origin, status)
+        return answer
+
+    def _special(self, environ: dict[str, Any], origin: Origin, start: StartResponse) -> Iterable[bytes] | None:
+        """The answer of an injected fault or of an operation that moto lacks; None leaves it to moto."""
+        try:
+            faults.raise_injected(self._cloud, environ, origin)
+            handler = self._cloud.operations.get((origin.service, origin.operation))
+            if handler is None:
+                return None
+            body = json.loads(read_body(environ) or b"{}")
+            query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
+            answer = handler(Request(origin.region, origin.principal, environ["PATH_INFO"], query, body))
+        except AwsError as error:
+            return faults.render(error, environ, origin, start)
+        start("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(answer, default=str).encode()]
+
+    def _broken(self, error: Exception, origin: Origin, start: StartResponse) -> Iterable[bytes]:
+        name = f"{origin.service}:{origin.operation} in {origin.region}"
+        self._cloud.fail(name, error)
+        start("501 Not Implemented", [("Content-Type", "text/plain")])
+        return [f"The sandbox cannot do {name}: {error!r}\n{traceback.format_exc()}".encode()]
+
+    def _control(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/_sandbox/")
+        status, answer = control(self._cloud, method, path, environ)
+        start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps(answer, default=str).encode()]
+
+
+def control(cloud: Cloud, method: str, path: str, environ: dict[str, Any]) -> tuple[str, Any]:
+    """Run one control call: (HTTP status line, JSON-able answer)."""
+    handler = cloud.handler(method, path)
+    if handler is None:
+        return "404 Not Found", {"error": f"no control call {method} {path}"}
+    try:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        data: dict[str, Any] = dict(parse_qsl(environ.get("QUERY_STRING", "")))
+        data.update(json.loads(body) if body else {})
+        return "200 OK", handler(data)
+    except (BadRequest, json.JSONDecodeError) as error:
+        return "400 Bad Request", {"error": str(error)}
+    except Exception as error:  # noqa: BLE001 - the caller gets it with its trace
+        return "500 Internal Server Error", {"error": repr(error), "trace": traceback.format_exc()}
+
+
+def region_of_bucket(name: str) -> str | None:
+    """The region of a bucket that exists."""
+    from moto.s3.models import s3_backends
+
+    bucket = s3_backends[ACCOUNT]["aws"].buckets.get(name)
+    return str(bucket.region_name) if bucket else None
+
+
+class _Handler(MotoRequestHandler):
+    """Without a log line a request: calls.jsonl has them."""
+
+    def log_request(self, *_: Any, **__: Any) -> None:
+        """Say nothing."""
+
+
+class Server:
+    """The emulated cloud, listening on a free loopback port."""
+
+    def __init__(self, directory: Path, speed: float) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o711)  # PostgreSQL runs as nobody where we are root, and must reach its own folder in here
+        self.cloud = Cloud(directory, Clock(speed))
+        _use_modelled_time(self.cloud.clock)
+        self._gate = Gate(self.cloud)
+        self._http: BaseWSGIServer = make_server("127.0.0.1", 0, self._gate, threaded=True, request_handler=_Handler)
+        self.cloud.port = self._http.server_port
+        self._add_control()
+        for name in EMULATIONS:
+            if (Path(__file__).parent / "emulations" / f"{name}.py").exists():
+                importlib.import_module(f"sandbox.cloud.emulations.{name}").install(self.cloud)
+
+    def start(self) -> None:
+        """Answer requests from now on, and say so in DIR/cloud.json."""
+        threading.Thread(target=self._http.serve_forever, name="http", daemon=True).start()
+        clock = self.cloud.clock
+        ready = {"port": self.cloud.port, "speed": clock.speed, "started_at": clock.started_at, "pid": os.getpid()}
+        temporary = self.cloud.directory / "cloud.json.new"
+        temporary.write_text(json.dumps(ready))
+        temporary.rename(self.cloud.directory / "cloud.json")
+
+    def stop(self) -> None:
+        """Stop answering, then everything that runs."""
+        self._http.shutdown()
+        self.cloud.stop()
+        self._gate.ledger.close()
+        (self.cloud.directory / "cloud.json").unlink(missing_ok=True)
+
+    def _add_control(self) -> None:
+        cloud = self.cloud
+        cloud.route("GET", "status", lambda _: self._status())
+        cloud.route("POST", "cut", self._cut)
+        cloud.route("POST", "restore", lambda data: cloud.restore(_region(data)))
+        cloud.route("GET", "calls", lambda data: self._gate.ledger.since(float(data.get("since", 0))))
+
+    def _cut(self, data: dict[str, Any]) -> None:
+        mode = data.get("mode", "refuse")
+        if mode != "refuse":
+            raise BadRequest(f"mode must be refuse, not {mode!r}")
+        self.cloud.cut(_region(data))
+
+    def _status(self) -> dict[str, Any]:
+        clock, cloud = self.cloud.clock, self.cloud
+        return {
+            "healthy": not cloud.errors,
+            "errors": list(cloud.errors),
+            "cut": cloud.cut_regions,
+            "modelled_now": clock.now().isoformat(),
+            "speed": clock.speed,
+            "port": cloud.port,
+            "pid": os.getpid(),
+        }
+
+
+def _region(data: dict[str, Any]) -> str:
+    region = data.get("region")
+    if not isinstance(region, str) or not region:
+        raise BadRequest("region is missing")
+    return region
+
+
+def _use_modelled_time(clock: Clock) -> None:
+    """Make moto's own timestamps modelled ones; before its services are loaded, which import this function by name."""
+
+    def utcnow() -> datetime:
+        return clock.now().replace(tzinfo=None)
+
+    moto.core.utils.utcnow = utcnow
