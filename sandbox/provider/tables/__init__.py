@@ -1,0 +1,39 @@
+"""All resource types that the provider models, by Pulumi token. A type that isn't here is an error, never ignored."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Final
+
+from sandbox.provider.table import Resource
+
+MODULES: Final = (
+    "certificates",
+    "discovery",
+    "ecs",
+    "iam",
+    "kms",
+    "lambda_",
+    "load_balancing",
+    "logs",
+    "network",
+    "rds",
+    "route53",
+    "s3",
+    "scheduler",
+    "secrets",
+    "security_groups",
+)
+
+
+def _collect() -> dict[str, Resource]:
+    table: dict[str, Resource] = {}
+    for name in MODULES:
+        for resource in import_module(f"{__name__}.{name}").RESOURCES:
+            if resource.token in table:
+                raise ValueError(f"{resource.token} stands twice in the tables")
+            table[resource.token] = resource
+    return table
+
+
+TABLE: Final[dict[str, Resource]] = _collect()

@@ -1,0 +1,145 @@
+"""Lambda functions and invocations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final
+
+from sandbox.provider import assets
+from sandbox.provider.errors import ProviderError
+from sandbox.provider.operation import Operation
+from sandbox.provider.table import Description, Resource, Tags, call, f, fields, update
+
+CONFIGURATION: Final = (
+    "role",
+    "runtime",
+    "handler",
+    "timeout",
+    "memorySize",
+    "description",
+    "environment",
+    "vpcConfig",
+    "kmsKeyArn",
+    "loggingConfig",
+)
+
+
+def _zip(op: Operation) -> bytes:
+    return assets.zipped(op.inputs["code"], op.instance.project)
+
+
+def _create(op: Operation) -> str:
+    extra = {"Code": {"ZipFile": _zip(op)}, **op.tags_at_create()}
+    return str(op.call(call("create_function", result="FunctionName"), op.creating_fields(), extra))
+
+
+def _upload(op: Operation) -> None:
+    architectures = {"Architectures": op.inputs["architectures"]} if op.inputs.get("architectures") else {}
+    op.api("update_function_code", FunctionName=op.id, ZipFile=_zip(op), **architectures)
+    op.until(lambda: op.describe() and _ready(op, op.description), f"updating the code of {op.id}")
+
+
+def _reserve(op: Operation) -> None:
+    reserved = int(op.wanted("reservedConcurrentExecutions"))
+    if reserved >= 0:
+        op.api("put_function_concurrency", FunctionName=op.id, ReservedConcurrentExecutions=reserved)
+    elif not op.creating:
+        op.api("delete_function_concurrency", FunctionName=op.id)
+
+
+def _read(op: Operation) -> Description | None:
+    found = op.api("get_function", FunctionName=op.id)
+    concurrency = (found.get("Concurrency") or {}).get("ReservedConcurrentExecutions", -1)
+    return {**found["Configuration"], "Tags": found.get("Tags") or {}, "ReservedConcurrentExecutions": concurrency}
+
+
+def _ready(op: Operation, found: Description) -> bool:
+    for name in ("State", "LastUpdateStatus"):
+        if found.get(name) == "Failed":
+            reason = found.get("StateReason") or found.get("LastUpdateStatusReason")
+            raise ProviderError(f"the function {op.id} failed: {reason}")
+    return found.get("State", "Active") == "Active" and found.get("LastUpdateStatus", "Successful") == "Successful"
+
+
+FUNCTION: Final = Resource(
+    token="aws:lambda/function:Function",
+    service="lambda",
+    create=_create,
+    read=_read,
+    delete=call("delete_function", {"FunctionName": "$id"}),
+    inputs=(
+        f("name", "FunctionName", replace=True),
+        f("code", read=None, create=False),
+        *fields("role runtime handler"),
+        f("timeout", default=3),
+        f("memorySize", default=128),
+        f("description", empty=""),
+        f("environment", block=(f("variables"),), empty={"variables": {}}),
+        f("vpcConfig", block=(f("subnetIds", unordered=True), f("securityGroupIds", unordered=True))),
+        f("architectures", computed=True),
+        f("kmsKeyArn", "KMSKeyArn", empty=""),
+        f("loggingConfig", computed=True, block=(f("logFormat"), f("logGroup", computed=True))),
+        f("reservedConcurrentExecutions", create=False, default=-1),
+    ),
+    outputs=(
+        f("arn", read="FunctionArn"),
+        f("invokeArn", get=lambda op, found: _invoke_arn(op, found)),
+        *fields("codeSha256 lastModified version"),
+    ),
+    updates=(
+        update("code architectures", _upload),
+        update(" ".join(CONFIGURATION), call("update_function_configuration", {"FunctionName": "$id"})),
+        update("reservedConcurrentExecutions", _reserve, after_create=True),
+    ),
+    tags=Tags(key="", read="Tags", target={"Resource": lambda op: op.known("arn")}),
+    missing=("ResourceNotFoundException",),
+    ready=_ready,
+    physical_name="name",
+    required=("code", "handler", "runtime"),
+    changing=("codeSha256", "lastModified"),
+)
+
+
+def _invoke_arn(op: Operation, found: Description) -> str:
+    return f"arn:aws:apigateway:{op.region}:lambda:path/2015-03-31/functions/{found['FunctionArn']}/invocations"
+
+
+def _invoke(op: Operation) -> str:
+    name, qualifier, text = op.inputs["functionName"], op.wanted("qualifier"), op.inputs["input"]
+    answer = op.api("invoke", FunctionName=name, Qualifier=qualifier, Payload=text.encode(), InvocationType="RequestResponse")
+    result = answer["Payload"].read().decode()
+    if answer.get("FunctionError"):
+        raise ProviderError(f"the function {name} failed ({answer['FunctionError']}): {result}")
+    op.state["result"] = result
+    return f"{name}_{qualifier}_{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}"
+
+
+def _read_invocation(op: Operation) -> Description | None:
+    """An invocation leaves nothing in AWS that could be asked for."""
+    return {"result": op.state["result"]} if "result" in op.state else None
+
+
+def _json_input(inputs: Any) -> list[tuple[str, str]]:
+    try:
+        json.loads(inputs.get("input", "{}"))
+    except json.JSONDecodeError as error:
+        return [("input", f"input must be JSON: {error}")]
+    return []
+
+
+INVOCATION: Final = Resource(
+    token="aws:lambda/invocation:Invocation",
+    service="lambda",
+    create=_invoke,
+    read=_read_invocation,
+    delete=None,
+    inputs=(
+        *fields("functionName input triggers", read=None, replace=True),
+        f("qualifier", read=None, replace=True, default="$LATEST"),
+    ),
+    outputs=(f("result"),),
+    check=_json_input,
+)
+
+RESOURCES: Final = (FUNCTION, INVOCATION)

@@ -1,0 +1,160 @@
+"""Secrets Manager and Systems Manager parameters."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sandbox.provider.operation import Operation
+from sandbox.provider.table import Description, Resource, Tags, call, f, update
+from sandbox.provider.tables.kms import same_key
+
+CURRENT: Final = "AWSCURRENT"
+
+
+def _replica(item: dict[str, Any]) -> dict[str, Any]:
+    key = {"KmsKeyId": item["kmsKeyId"]} if item.get("kmsKeyId") else {}
+    return {"Region": item["region"], **key}
+
+
+def _replicate(op: Operation) -> None:
+    old = {item["region"]: item for item in op.known("replicas") or []}
+    new = {item["region"]: item for item in op.inputs.get("replicas") or []}
+    dropped = sorted(set(old) - set(new))
+    if dropped:
+        op.api("remove_regions_from_replication", SecretId=op.id, RemoveReplicaRegions=dropped)
+    added = [_replica(new[region]) for region in new if region not in old]
+    if added:
+        force = bool(op.wanted("forceOverwriteReplicaSecret"))
+        op.api("replicate_secret_to_regions", SecretId=op.id, AddReplicaRegions=added, ForceOverwriteReplicaSecret=force)
+
+
+def _delete_secret(op: Operation) -> None:
+    if not op.describe():
+        return
+    regions = [item["region"] for item in op.known("replicas") or []]
+    if regions:
+        op.api("remove_regions_from_replication", SecretId=op.id, RemoveReplicaRegions=regions)
+    days = int(op.state.get("recoveryWindowInDays", 30))
+    window = {"RecoveryWindowInDays": days} if days else {"ForceDeleteWithoutRecovery": True}
+    op.api("delete_secret", SecretId=op.id, **window)
+
+
+SECRET: Final = Resource(
+    token="aws:secretsmanager/secret:Secret",
+    service="secretsmanager",
+    create=call("create_secret", result="ARN"),
+    read=call("describe_secret", {"SecretId": "$id"}),
+    delete=_delete_secret,
+    inputs=(
+        f("name", replace=True),
+        f("description", empty=""),
+        f("kmsKeyId", equal=same_key),
+        f(
+            "replicas",
+            "AddReplicaRegions",
+            read="ReplicationStatus",
+            unordered=True,
+            block=(f("region"), f("kmsKeyId", computed=True, equal=same_key)),
+        ),
+        f("forceOverwriteReplicaSecret", read=None, default=False),
+        f("recoveryWindowInDays", read=None, create=False, default=30),
+    ),
+    outputs=(f("arn"),),
+    updates=(
+        update("description kmsKeyId", call("update_secret", {"SecretId": "$id"})),
+        update("replicas", _replicate),
+    ),
+    tags=Tags(target={"SecretId": "$id"}),
+    missing=("ResourceNotFoundException",),
+    gone=lambda found: bool(found.get("DeletedDate")),
+    physical_name="name",
+)
+
+
+def _put_version(op: Operation) -> str:
+    stages = {"VersionStages": op.inputs["versionStages"]} if op.inputs.get("versionStages") else {}
+    answer = op.api("put_secret_value", SecretId=op.inputs["secretId"], SecretString=op.inputs["secretString"], **stages)
+    return f"{answer['ARN']}|{answer['VersionId']}"
+
+
+def _parts(op: Operation) -> tuple[str, str]:
+    secret, _, version = op.id.partition("|")
+    return secret, version
+
+
+def _read_version(op: Operation) -> Description | None:
+    secret, version = _parts(op)
+    stages = op.api("describe_secret", SecretId=secret)
+    if stages.get("DeletedDate") or version not in stages.get("VersionIdsToStages", {}):
+        return None
+    return op.api("get_secret_value", SecretId=secret, VersionId=version)
+
+
+def _delete_version(op: Operation) -> None:
+    """Take the labels off; the current version keeps its own, AWS allows nothing else."""
+    secret, version = _parts(op)
+    stages = op.api("describe_secret", SecretId=secret).get("VersionIdsToStages", {}).get(version, [])
+    for stage in stages:
+        if stage != CURRENT:
+            op.api("update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version)
+
+
+SECRET_VERSION: Final = Resource(
+    token="aws:secretsmanager/secretVersion:SecretVersion",
+    service="secretsmanager",
+    create=_put_version,
+    read=_read_version,
+    delete=_delete_version,
+    inputs=(
+        f("secretId", read="ARN", replace=True, equal=lambda old, new: old == new or f":secret:{new}-" in str(old)),
+        f("secretString", replace=True, sensitive=True),
+        f("versionStages", computed=True, unordered=True),
+    ),
+    outputs=(f("arn", read="ARN"), f("versionId")),
+    missing=("ResourceNotFoundException", "InvalidRequestException"),
+    required=("secretString",),
+)
+
+
+def _put_parameter(op: Operation) -> str:
+    tags = op.tags_at_create() if op.creating else {}
+    overwrite = {} if op.creating else {"Overwrite": True}
+    op.call(call("put_parameter"), op.creating_fields(), {**overwrite, **tags})
+    return str(op.inputs["name"])
+
+
+def _read_parameter(op: Operation) -> Description | None:
+    found = dict(op.api("get_parameter", Name=op.id, WithDecryption=True)["Parameter"])
+    listed = op.api("describe_parameters", ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [op.id]}])
+    return {**(listed["Parameters"] or [{}])[0], **found}
+
+
+PARAMETER: Final = Resource(
+    token="aws:ssm/parameter:Parameter",
+    service="ssm",
+    create=_put_parameter,
+    read=_read_parameter,
+    delete=call("delete_parameter", {"Name": "$id"}),
+    inputs=(
+        f("name", replace=True),
+        f("type"),
+        f("value", sensitive=True),
+        f("description"),
+        f("keyId", computed=True),
+        f("tier", computed=True),
+    ),
+    outputs=(f("arn", read="ARN"), f("version")),
+    updates=(update("type value description keyId tier", lambda op: None if _put_parameter(op) else None),),
+    tags=Tags(
+        read=call("list_tags_for_resource", {"ResourceType": "Parameter", "ResourceId": "$id"}, "TagList"),
+        target={"ResourceType": "Parameter", "ResourceId": "$id"},
+        add="add_tags_to_resource",
+        remove="remove_tags_from_resource",
+    ),
+    missing=("ParameterNotFound",),
+    physical_name="name",
+    changing=("version",),
+)
+
+RESOURCES: Final = (SECRET, SECRET_VERSION, PARAMETER)
+
