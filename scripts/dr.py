@@ -1,0 +1,162 @@
+"""The `dr` command: reads the command line, hands over to the task's module, turns errors into exit codes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scripts import console
+from scripts.errors import DrError, SandboxError
+
+app = typer.Typer(
+    name="dr",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Rehearse and carry out disaster recovery of the mental-health-platform.",
+    epilog='Examples: dr rehearse region-loss  |  dr sandbox start; eval "$(dr sandbox env)"  |  dr bootstrap --apply',
+)
+sandbox = typer.Typer(no_args_is_help=True, help="An emulated AWS on this machine that stays up, for work by hand.")
+rehearse = typer.Typer(no_args_is_help=True, help="Live through a disaster in a sandbox and check every promise.")
+app.add_typer(sandbox, name="sandbox")
+app.add_typer(rehearse, name="rehearse")
+
+Speed = Annotated[float, typer.Option(min=1.0, max=120.0, help="Modelled time passes this many times faster.")]
+Seed = Annotated[int | None, typer.Option(help="Draws the moment of the loss; printed, so that it can be repeated.")]
+
+
+@app.command()
+def bootstrap(
+    apply: Annotated[bool, typer.Option("--apply", help="Make what is missing (else only show the plan).")] = False,
+    confirm: Annotated[str | None, typer.Option(help="The platform's name, instead of typing it.")] = None,
+    registry_credential: Annotated[
+        Path | None, typer.Option(help='JSON file {"username", "password"} for ghcr.io, or - for standard input.')
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON.")] = False,
+) -> None:
+    """Make what must exist before any stack: state bucket and key, roles, hosted zone, stacks, shared secrets.
+
+    Without --apply nothing is changed. Running it again makes what is missing.
+
+    Examples:  dr bootstrap   |   dr bootstrap --apply --registry-credential ghcr.json
+    """
+    from scripts import bootstrap as task
+    from scripts import project
+
+    interactive = sys.stdin.isatty() and str(registry_credential) != "-"
+    task.run(
+        project.load(),
+        apply=apply,
+        confirm=confirm,
+        credential=registry_credential,
+        as_json=as_json,
+        interactive=interactive,
+    )
+
+
+@sandbox.command("start")
+def sandbox_start(speed: Speed = 12.0) -> None:
+    """Start a sandbox with both stacks initialised, and say what to type next."""
+    from scripts import sandbox as task
+
+    task.start(speed)
+
+
+@sandbox.command("stop")
+def sandbox_stop() -> None:
+    """Stop the sandbox and remove everything it left. Nothing happens if none is running."""
+    from scripts import sandbox as task
+
+    task.stop()
+
+
+@sandbox.command("status")
+def sandbox_status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Show whether a sandbox is running, its modelled time, lost regions and calls so far."""
+    from scripts import sandbox as task
+
+    task.status(as_json)
+
+
+@sandbox.command("env")
+def sandbox_env() -> None:
+    """Print shell commands that point `pulumi` and the AWS CLI at the sandbox: eval "$(dr sandbox env)"."""
+    from scripts import sandbox as task
+
+    task.env()
+
+
+@sandbox.command("cut")
+def sandbox_cut(region: str) -> None:
+    """Lose a region: nothing in it answers or runs any more. Example: dr sandbox cut eu-west-1."""
+    from scripts import sandbox as task
+
+    task.cut(region)
+
+
+@sandbox.command("restore")
+def sandbox_restore(region: str) -> None:
+    """Bring a lost region back with all that it had. Example: dr sandbox restore eu-west-1."""
+    from scripts import sandbox as task
+
+    task.restore(region)
+
+
+@rehearse.command("region-loss")
+def rehearse_region_loss(
+    seed: Seed = None,
+    speed: Speed = 12.0,
+    fault: Annotated[
+        str | None,
+        typer.Option(help="What else fails, though nothing critical needs it: standard-service, side-resource."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the sandbox's directory with its logs behind.")] = False,
+) -> None:
+    """Lose the primary region and promote the standby (scenarios 1 and 3 of the plan). About 10 minutes.
+
+    Exit 0 only if every check holds. The report is build/rehearsals/latest/report.html.
+
+    Examples:  dr rehearse region-loss   |   dr rehearse region-loss --seed 7 --fault standard-service
+    """
+    from scripts import rehearse as task
+
+    task.region_loss(seed=seed, speed=speed, fault=fault, keep=keep)
+
+
+@app.command()
+def bench(speed: Speed = 12.0) -> None:
+    """Compare a promotion's real time with the chain of AWS waits that no program can avoid (bound: 1.15)."""
+    from scripts import bench as task
+
+    task.run(speed)
+
+
+def main() -> None:
+    """Run the command; one message and a distinct exit code for each kind of failure."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    from sandbox.supervisor import SandboxFailed
+
+    try:
+        app()
+    except DrError as error:
+        console.failure(error)
+        sys.exit(error.exit_code)
+    except SandboxFailed as error:
+        console.failure(SandboxError(str(error)))
+        sys.exit(SandboxError.exit_code)
+
+
+def _end(number: int, _frame: Any) -> None:
+    """End through an exception, so that `with` blocks and `finally` run: nothing may be left behind."""
+    console.warn(f"Interrupted by {signal.Signals(number).name}: cleaning up.")
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What must exist before any stack: the parts of `dr bootstrap`."""

@@ -1,0 +1,1 @@
+"""The parts of a rehearsal: writers, timeline, accounting of calls, checks and the report."""

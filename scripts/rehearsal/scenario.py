@@ -1,0 +1,295 @@
+"""Scenario "region loss": both stacks up, the primary is lost with its state, the standby is promoted, all is checked.
+
+The steps follow one another in `RegionLoss.run`; each does one thing to the world and notes what it saw.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenacity import RetryError, retry, retry_if_not_result, stop_after_delay, wait_fixed
+
+from sandbox.public import PublicClient
+from sandbox.supervisor import Sandbox
+from scripts import console
+from scripts import sandbox as sandbox_task
+from scripts.errors import SandboxError
+from scripts.project import Project, load
+from scripts.pulumi_cli import Outcome, PulumiCli, changes_in_preview
+from scripts.rehearsal import calls, inspection
+from scripts.rehearsal.evidence import Evidence, Snapshot
+from scripts.rehearsal.timeline import Display, Timeline
+from scripts.rehearsal.world import World
+from scripts.rehearsal.writer import Onlooker, RecordingWriter, RowWriter
+
+FAULTS = ("standard-service", "side-resource")
+CRISIS_LIMIT = 2.5  # modelled minutes
+RTO_LIMIT = 240.0  # the plan: 4 hours for critical services
+RPO_LIMIT = 60.0  # the plan: 1 hour
+DELAY = (2.0, 14.0)  # modelled minutes between the decoy and the loss: less than one snapshot cycle
+COPIES_NEEDED = 2  # so that there is a newest one to choose
+COPY_NAMES = ("rehearsal-decoy", "rehearsal-later")
+WATCH_RETURN = 6.0  # modelled minutes: longer than three health checks, propagation and the TTL together
+REST = 25.0  # modelled minutes that a step outside our control may take
+
+
+@dataclass
+class Steps:
+    """How far to go: a benchmark ends after the promotion."""
+
+    after_promotion: bool = True
+
+
+class RegionLoss:
+    """One rehearsal in one sandbox. `run` fills `evidence` and `timeline`."""
+
+    def __init__(self, sandbox: Sandbox, seed: int, fault: str | None) -> None:
+        self.sandbox = sandbox
+        self.seed = seed
+        self.fault = fault
+        self.random = random.Random(seed)
+        self.project: Project = load(sandbox.project)
+        self.world = World(sandbox, self.project)
+        self.clock = sandbox.clock
+        self.cli = PulumiCli(sandbox.project, sandbox.process_env())
+        standby, primary = self.project.standby, self.project.primary
+        self.critical = frozenset(service.name for service in standby.services if service.critical)
+        self.timeline = Timeline(self.clock, self.critical)
+        phone_lines, page_text = inspection.crisis_texts(sandbox.project)
+        self.evidence = Evidence(
+            lost_region=primary.region,
+            standby_region=standby.region,
+            fault=fault,
+            rpo_limit=RPO_LIMIT,
+            rto_limit=RTO_LIMIT,
+            crisis_limit=CRISIS_LIMIT,
+            speed=self.clock.speed,
+            phone_lines=phone_lines,
+        )
+        self.client = PublicClient(f"http://127.0.0.1:{sandbox.port}", self.clock, self.project.public_name)
+        self.rows = RowWriter(self.client)
+        self.onlooker = Onlooker(
+            PublicClient(f"http://127.0.0.1:{sandbox.port}", self.clock, self.project.public_name), page_text
+        )
+        self.recordings = RecordingWriter(self.world.s3(primary.region), primary.physical("audio-storage"))
+
+    # -- the whole ----------------------------------------------------------------------------------------------
+    def run(self, steps: Steps) -> None:
+        self.bring_up()
+        try:
+            self.start_life()
+            self.wait_for_copies()
+            with Display(self.timeline, console.err).showing():
+                self.lose_region()
+                self.wait_for_crisis_page()
+                self.promote()
+                self.wait_until_served()
+            if steps.after_promotion:
+                self.look_after_promotion()
+        finally:
+            self.end_life()
+        self.collect()
+
+    # -- peace time ---------------------------------------------------------------------------------------------
+    def bring_up(self) -> None:
+        sandbox_task.seed_registry(f"http://127.0.0.1:{self.sandbox.port}", self.project)
+        console.step("Bootstrap: state bucket, key, roles, zone, stacks, secrets", "about 15 s")
+        sandbox_task.bootstrap(self.project, self.sandbox.env())
+        for stack, role in ((self.project.standby, "standing by"), (self.project.primary, "serving")):
+            console.step(f"pulumi up -s {stack.stack}, {role} in {stack.region}", "1 to 2 min")
+            outcome = self.up(stack.stack)
+            console.note(f"took {outcome.seconds:.0f} s")
+
+    def up(self, stack: str, watched: bool = False, check: bool = True) -> Outcome:
+        """The plain command that a person would type."""
+        arguments = ("up", "--stack", stack, "--yes")
+        if not watched:
+            return self.cli.run(*arguments, check=check)
+        log = self.sandbox.directory / "engine-events.jsonl"
+        return self.cli.watch(*arguments, log=log, on_event=self.timeline.engine_event, check=check)
+
+    def start_life(self) -> None:
+        console.step("Waiting until the platform answers under its public name", "under a minute")
+        self.onlooker.start()
+        primary = self.project.primary.region
+        self.wait("an answer under the public name", lambda: self.onlooker.first("ok", primary, 0.0))
+        self.rows.start()
+        self.recordings.start()
+        self.wait("the first row", lambda: self.rows.rows)
+        self.evidence.dns["before"] = self.world.resolve()
+
+    def wait_for_copies(self) -> None:
+        console.step(f"Waiting for {COPIES_NEEDED} database copies in the standby region", "2 to 3 min")
+        copies = self.wait("copies", lambda: _enough(self.world.copies()), minutes=90)
+        oldest = min(copies, key=lambda copy: copy.taken)
+        self.world.recopy(oldest, COPY_NAMES[0])
+        self.wait("the decoy", lambda: COPY_NAMES[0] in {copy.identifier for copy in self.world.copies()})
+        delay = self.random.uniform(*DELAY)
+        console.step(f"The loss comes {delay:.1f} modelled minutes from now (seed {self.seed})")
+        time.sleep(self.clock.seconds(delay))
+
+    # -- the disaster -------------------------------------------------------------------------------------------
+    def lose_region(self) -> None:
+        lost = self.project.primary
+        moment = time.time()
+        self.sandbox.control("POST", "cut", region=lost.region, mode="refuse")
+        self.timeline.loss = self.evidence.loss = moment
+        self.evidence.modelled_loss = self.clock.at(moment).timestamp()
+        self.timeline.begin("loss", moment)
+        self.timeline.end("loss", moment)
+        self.timeline.begin("crisis-page", moment)
+        self.recordings.stop_at_loss()
+        self.evidence.deleted_state = self.world.delete_state(lost.stack)
+        self.evidence.stacks_left = sorted(self.cli.stacks() & {lost.stack})
+        self.timeline.remark(f"{lost.region} is gone, and so is the state of {lost.stack}")
+
+    def wait_for_crisis_page(self) -> None:
+        """Nobody does anything; only if the page doesn't come, the rehearsal goes on without it."""
+        region, loss = self.project.standby.region, self.evidence.loss
+        found = self.wait(
+            "the crisis page", lambda: self.onlooker.first("crisis-page", region, loss), minutes=10, fail=False
+        )
+        if found is not None:
+            self.evidence.crisis_page = found.t
+            self.timeline.end("crisis-page", found.t)
+        self.evidence.page = self.onlooker.page
+        self.evidence.dns["after_loss"] = self.world.resolve()
+
+    def promote(self) -> None:
+        """The documented command, nothing else."""
+        stack = self.project.standby.stack
+        if self.fault is not None:
+            inspection.inject(self.sandbox, self.project, self.fault)
+        self.evidence.promotion_start = time.time()
+        self.timeline.remark(f"pulumi config set standby false -s {stack} && pulumi up -s {stack}")
+        self.cli.set_plain(stack, "standby", "false")
+        self.evidence.copies = self.world.copies()
+        outcome = self.up(stack, watched=True, check=False)
+        self.evidence.promotion_end = outcome.ended
+        self.evidence.up_code = outcome.code
+        self.evidence.up_tail = outcome.tail(12)
+        self.evidence.up_seconds = outcome.seconds
+        self.timeline.remark(f"pulumi up ended with code {outcome.code} after {outcome.seconds:.0f} s of real time")
+
+    def wait_until_served(self) -> None:
+        region, start = self.project.standby.region, self.evidence.promotion_start
+        patience = 10.0 if self.evidence.up_code == 0 or self.fault else 1.0
+        ok = self.wait("an answer", lambda: self.onlooker.first("ok", region, start), minutes=patience, fail=False)
+        row = self.wait("a row", lambda: self.rows.first_after(start, region), minutes=patience, fail=False)
+        self.evidence.health_ok = ok.t if ok else None
+        self.evidence.write_accepted = row.acknowledged if row else None
+        if self.evidence.critical is not None:
+            self.timeline.end("critical", self.evidence.critical)
+        self.evidence.services = self.world.services()
+        if self.evidence.up_code == 0:
+            self.evidence.all_running = max(self.evidence.promotion_end, self.evidence.critical or 0.0)
+            self.timeline.end("all", self.evidence.all_running)
+        self.evidence.dns["after_promotion"] = self.world.resolve()
+
+    # -- afterwards ---------------------------------------------------------------------------------------------
+    def look_after_promotion(self) -> None:
+        console.step("Reading everything back through DNS, load balancer, task and database")
+        self.evidence.read_back = inspection.read_back(self.client, self.rows)
+        self.evidence.instance = self.world.instance()
+        if self.fault is None:
+            console.step("preview --expect-no-changes and refresh --preview-only", "about 20 s")
+            self.preview_and_drift()
+        self.bring_region_back()
+        if self.fault is None:
+            self.later_copies()
+
+    def preview_and_drift(self) -> None:
+        e = self.evidence
+        e.preview_code, e.preview_after = self.preview()
+        found: list[str] = []
+        outcome = self.cli.watch(
+            *("refresh", "--stack", self.project.standby.stack, "--preview-only", "--expect-no-changes"),
+            log=self.sandbox.directory / "drift-events.jsonl",
+            on_event=lambda _, event: found.extend(inspection.drift_in(event)),
+            check=False,
+        )
+        e.drift_code, e.drift_after = outcome.code, found
+        if outcome.code not in (0, 7) or (outcome.code and not found):
+            e.drift_after = [*found, outcome.tail(12)]
+
+    def preview(self) -> tuple[int, list[str]]:
+        arguments = ("preview", "--stack", self.project.standby.stack, "--expect-no-changes", "--json")
+        outcome = self.cli.run(*arguments, check=False)
+        try:
+            changes = changes_in_preview(outcome.stdout)
+        except json.JSONDecodeError:
+            changes = []
+        return outcome.code, changes if outcome.ok or changes else [outcome.tail(12)]
+
+    def bring_region_back(self) -> None:
+        lost = self.project.primary
+        console.step(f"{lost.region} comes back half-alive; watching DNS", f"{WATCH_RETURN:g} modelled minutes")
+        self.sandbox.control("POST", "restore", region=lost.region)
+        since = time.time()
+        while time.time() < since + self.clock.seconds(WATCH_RETURN):
+            self.evidence.dns_after_return.append(str(self.world.resolve()["region"]))
+            time.sleep(0.5)
+        self.evidence.dns["after_return"] = self.world.resolve()
+        for row in [row for row in list(self.rows.rows) if row.sent >= since]:
+            count = self.evidence.writes_after_return.get(row.region, 0)
+            self.evidence.writes_after_return[row.region] = count + 1
+
+    def later_copies(self) -> None:
+        """A newer copy of the old database appears, the restored one is deleted: a deployment must not care."""
+        used = next((copy for copy in self.evidence.copies if copy.identifier == self.evidence_restored()), None)
+        if used is None:
+            return
+        console.step("A newer copy appears and the restored one is deleted: nothing may change", "about 1 min")
+        primary, name = self.project.primary, COPY_NAMES[1]
+        self.wait("the returned database", lambda: self.world.available(primary))
+        arn = self.world.snapshot_of_primary(name)
+        self.wait("the snapshot", lambda: self.world.snapshot_status(primary, name) == "available")
+        self.world.copy_across(arn, name, like=used)
+        self.wait("the copy", lambda: name in {copy.identifier for copy in self.world.copies()})
+        self.world.delete_copy(used.identifier)
+        code, changes = self.preview()
+        self.evidence.later = changes if code == 0 or changes else [f"ended with code {code}"]
+
+    def evidence_restored(self) -> str | None:
+        self.evidence.restored_from = inspection.restored_from(self.evidence.instance)
+        return self.evidence.restored_from
+
+    # -- end ----------------------------------------------------------------------------------------------------
+    def end_life(self) -> None:
+        for worker in (self.rows, self.onlooker, self.recordings):
+            if worker.ident is not None:
+                worker.finish()
+
+    def collect(self) -> None:
+        """Read what the sandbox wrote down, now that nothing moves any more."""
+        e = self.evidence
+        e.rows, e.looks = list(self.rows.rows), list(self.onlooker.looks)
+        e.instance = e.instance or self.world.instance()
+        e.restored_from = inspection.restored_from(e.instance)
+        e.database_group = self.world.database_group()
+        e.data_moment = self.world.data_moment(e.copy) if e.copy else None
+        inspection.recordings(self.world, self.recordings, e)
+        counted = self.world.calls()
+        e.accounting = calls.account(counted, e.promotion_start, e.promotion_end, e.lost_region)
+        e.restore_began = inspection.restore_began(counted, e)
+        e.pull_after_restore = inspection.pulls_after(counted, e)
+        inspection.takeover(self.world.events(), e)
+        if e.takeover is not None:
+            self.timeline.end("takeover", e.takeover)
+        e.sandbox_errors = list(self.sandbox.control("GET", "status")["errors"])
+
+    # -- waiting ------------------------------------------------------------------------------------------------
+    def wait[T](self, what: str, look: Callable[[], T], minutes: float = REST, fail: bool = True) -> T | None: ...
+
+
+def _enough(copies: list[Snapshot]) -> list[Snapshot]:
+    return copies if len({copy.taken for copy in copies}) >= COPIES_NEEDED else []
+
+
+def engine_log(directory: Path) -> Path:
+    return directory / "engine-events.jsonl"
