@@ -24,6 +24,9 @@ FROM_ENGINE: Final = ("project", "stack", "region")
 """Fields of Settings that are not configuration keys of our namespace."""
 
 
+SECRET: Final = "[secret]"
+
+
 @dataclass(frozen=True)
 class SecureSettings:
     """The values that must never be shown. Each is a secret output."""
@@ -50,7 +53,9 @@ def load() -> tuple[Settings, SecureSettings]:
     project, stack = pulumi.get_project(), pulumi.get_stack()
     given = {**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
     sources = Sources.read(Path.cwd(), project, stack)
-    return read_settings(project, stack, given, sources), read_secure(project, given, sources)
+    settings, secure = read_settings(project, stack, given, sources), read_secure(project, given, sources)
+    check_passwords(settings, secure)
+    return settings, secure
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,17 @@ class Sources:
             return "Pulumi.yaml", f"{namespace}:{DEFAULTS}.{rest}"
         return self.stack_file, full_key
 
+    def secret(self, path: tuple[str | int, ...]) -> bool:
+        """Whether the stack's file holds the field, what it is part of, or a part of it encrypted."""
+        value: Any = self.stack_keys
+        for position, step in enumerate(path):
+            if _encrypted(value):
+                return True
+            if not _has(self.stack_keys, path[: position + 1]):
+                return False
+            value = value[step]
+        return _holds_encrypted(value)
+
 
 def read_settings(project: str, stack: str, given: Mapping[str, str], sources: Sources) -> Settings:
     """Validate the engine's configuration strings. Raises pulumi.RunError with one line a fault."""
@@ -91,7 +107,8 @@ def read_settings(project: str, stack: str, given: Mapping[str, str], sources: S
     if not isinstance(defaults, dict):
         raise _refusal(stack, [Problem("Pulumi.yaml", f"{project}:{DEFAULTS}", _shown(defaults), "must be an object")])
     for name, fields in defaults.items():
-        values[name] = {**fields, **values.get(name, {})} if isinstance(fields, dict) else fields
+        own = values.get(name, {})
+        values[name] = {**fields, **own} if isinstance(fields, dict) and isinstance(own, dict) else own or fields
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -116,10 +133,10 @@ def read_secure(project: str, given: Mapping[str, str], sources: Sources) -> Sec
     problems = []
     if not isinstance(passwords, dict):
         allowed = "must be an object {service: password}"
-        problems.append(Problem(sources.stack_file, f"{project}:databasePasswords", "[secret]", allowed))
+        problems.append(Problem(sources.stack_file, f"{project}:databasePasswords", SECRET, allowed))
     if not isinstance(registry, dict) or set(registry) != {"username", "password"}:
         allowed = "must be an object {username, password}"
-        problems.append(Problem(sources.stack_file, f"{project}:registryCredential", "[secret]", allowed))
+        problems.append(Problem(sources.stack_file, f"{project}:registryCredential", SECRET, allowed))
     if problems:
         raise _refusal(pulumi.get_stack(), problems)
     return SecureSettings(
@@ -136,7 +153,7 @@ def check_passwords(settings: Settings, secure: SecureSettings) -> None:
     if missing:
         key = f"{settings.project}:databasePasswords"
         allowed = f"needs a password for {', '.join(missing)}; `dr bootstrap` generates it"
-        raise _refusal(settings.stack, [Problem(f"Pulumi.{settings.stack}.yaml", key, "[secret]", allowed)])
+        raise _refusal(settings.stack, [Problem(f"Pulumi.{settings.stack}.yaml", key, SECRET, allowed)])
 
 
 def _refusal(stack: str, problems: list[Problem]) -> pulumi.RunError:
@@ -165,6 +182,16 @@ def _has(keys: Any, path: tuple[str | int, ...]) -> bool:
     return True
 
 
+def _encrypted(value: Any) -> bool:
+    """Whether the engine wrote a value encrypted: `{secure: <ciphertext>}`."""
+    return isinstance(value, dict) and set(value) == {"secure"}
+
+
+def _holds_encrypted(value: Any) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return _encrypted(value) or any(_holds_encrypted(part) for part in parts)
+
+
 def _decoded(text: str) -> Any:
     """Objects and lists arrive as JSON, everything else as plain text."""
     if text[:1] in ("{", "["):
@@ -180,8 +207,16 @@ def _problem(details: ErrorDetails, project: str, sources: Sources) -> Problem:
     dotted = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
     full_key = "aws:region" if path == ("region",) else f"{project}:{dotted}" if dotted else project
     file, key = sources.locate(path, full_key)
-    value = "(missing)" if details["type"] == "missing" else _shown(details["input"]) if path else "(several keys)"
-    return Problem(file, key, value, _allowed(details, path))
+    return Problem(file, key, _value(details, sources), _allowed(details, path))
+
+
+def _value(details: ErrorDetails, sources: Sources) -> str:
+    """What the message shows of a value: nothing of one that is encrypted, also where its key is misspelt."""
+    if details["type"] == "missing":
+        return "(missing)"
+    if not details["loc"]:
+        return "(several keys)"
+    return SECRET if sources.secret(details["loc"]) else _shown(details["input"])
 
 
 def _allowed(details: ErrorDetails, path: tuple[str | int, ...]) -> str:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NEVER: Final = "never"
+"""What the sign of life says before the primary first answered."""
+
 CALLS: Final = Config(
     connect_timeout=5,
     read_timeout=30,
@@ -149,8 +152,8 @@ class Reader:
 
 
 def parse_sign_of_life(value: str) -> datetime | None:
-    """The parameter's value: an ISO time with a zone, or `never`. Raises pulumi.RunError for anything else."""
-    if value == "never":
+    """The parameter's value: an ISO time with a zone, or NEVER. Raises pulumi.RunError for anything else."""
+    if value == NEVER:
         return None
     try:
         at = datetime.fromisoformat(value)

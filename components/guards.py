@@ -54,6 +54,11 @@ def decide(settings: Settings, facts: Facts, own: Outputs, peer: Outputs | None)
     databases = tuple(
         plan_database(settings, generation, facts, warnings) for generation in settings.database.generations
     )
+    if settings.protects is None:
+        warnings.append(
+            f"Stack {settings.stack} serves and protects nobody: what is lost here now is lost. "
+            f"Prepare {settings.peer.stack} again as soon as its region is back."
+        )
     return Decision(epoch, databases, tuple(warnings))
 
 

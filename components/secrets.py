@@ -74,6 +74,11 @@ class Secrets(pulumi.ComponentResource):
             {"master_arn": self.master_arn, "registry_arn": self.registry_arn, "signing_key_arn": self.signing_key_arn}
         )
 
+    @property
+    def database_versions(self) -> dict[str, aws.secretsmanager.SecretVersion]:
+        """The logins among `versions`."""
+        return {noun: version for noun, version in self.versions.items() if noun.startswith("database/")}
+
     def _login(self, username: str, password: pulumi.Input[str]) -> pulumi.Output[str]:
         database = self._args.database
         host: pulumi.Input[str] = database.address if database else naming.DATABASE_HOST_WHEN_NONE

@@ -206,6 +206,16 @@ class Settings(Frozen):
         """The service that answers for the public name: the first critical one."""
         return next(service.name for service in self.services if service.critical)
 
+    @property
+    def database_services(self) -> list[str]:
+        """The services that have a login at the database."""
+        return [service.name for service in self.services if service.needs_database]
+
+    @property
+    def schema_owner(self) -> str | None:
+        """The service that migrates the database's schema."""
+        return next((service.name for service in self.services if service.owns_schema), None)
+
     def service(self, name: str) -> ServiceSettings:
         return next(service for service in self.services if service.name == name)
 

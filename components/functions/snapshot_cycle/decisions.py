@@ -89,7 +89,7 @@ def prunable(snapshots: Sequence[Snapshot], now: datetime, in_use: frozenset[str
     Never touched: the newest available one, what is still being made, what is marked unusable (evidence), what is in
     use as the source of a running copy, and everything that the cycle did not make.
     """
-    ours = [snapshot for snapshot in snapshots if snapshot.ours and not snapshot.automated]
+    ours = [snapshot for snapshot in snapshots if snapshot.ours and not snapshot.automated and not snapshot.unusable]
     failed = [snapshot for snapshot in ours if snapshot.status == "failed"]
     ready = [s for s in ours if s.available and s.data_time is not None]
     kept = thinned([_data_time(snapshot) for snapshot in ready], now)
@@ -97,10 +97,7 @@ def prunable(snapshots: Sequence[Snapshot], now: datetime, in_use: frozenset[str
     gone = [
         snapshot
         for snapshot in ready
-        if _data_time(snapshot) not in kept
-        and snapshot is not newest
-        and not snapshot.unusable
-        and snapshot.identifier not in in_use
+        if _data_time(snapshot) not in kept and snapshot is not newest and snapshot.identifier not in in_use
     ]
     return sorted(failed + gone, key=lambda snapshot: snapshot.identifier)
 

@@ -10,12 +10,18 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from decisions import Database, Snapshot, due, next_copy, prunable, stamped
+
+# In Lambda the function's own folder is where imports begin; type checks see it from the project's.
+if TYPE_CHECKING:
+    from components.functions.snapshot_cycle.decisions import Database, Snapshot, due, next_copy, prunable, stamped
+else:
+    from decisions import Database, Snapshot, due, next_copy, prunable, stamped
 
 SNAPSHOT_EVERY = timedelta(minutes=15)
 COPIES_AT_ONCE = 4
@@ -66,7 +72,7 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
 
 
 def _client(service: str, region: str) -> Any:
-    return boto3.client(service, region_name=region, config=CALLS)
+    return boto3.client(service, region_name=region, config=CALLS)  # type: ignore[call-overload]
 
 
 class Cycle:
@@ -88,10 +94,10 @@ class Cycle:
         if found is not None:
             self._step("sign of life", self._sign_of_life)
         source = self._only(found)
-        if copies is not None:
+        # Without a primary nothing new arrives, so nothing old is given up either: it may be all that is left.
+        if copies is not None and source is not None:
             self._prune("prune here", self._here, copies, frozenset())
-            if source is not None:
-                self._pull(source, copies)
+            self._pull(source, copies)
         result = {"time": self._now.isoformat(), "log": self._log, "errors": self._errors}
         print(json.dumps(result))
         if self._errors:
@@ -164,14 +170,14 @@ class Cycle:
     def _sign_of_life(self) -> None:
         """Record that the primary answered. A tick that ran late never sets the time back."""
         name = self._environment.parameter
-        value = self._parameters.get_parameter(Name=name)["Parameter"]["Value"]
-        if value != "never" and datetime.fromisoformat(value) >= self._now:
+        recorded = _time(self._parameters.get_parameter(Name=name)["Parameter"]["Value"])
+        if recorded is not None and recorded >= self._now:
             return
         self._parameters.put_parameter(Name=name, Value=self._now.isoformat(), Type="String", Overwrite=True)
 
     def _prune(self, step: str, client: Any, snapshots: list[Snapshot], in_use: frozenset[str]) -> None:
         for snapshot in prunable(snapshots, self._now, in_use):
-            self._step(step, lambda name=snapshot.identifier: self._delete(client, step, name))
+            self._step(step, partial(self._delete, client, step, snapshot.identifier))
 
     def _delete(self, client: Any, step: str, identifier: str) -> None:
         client.delete_db_snapshot(DBSnapshotIdentifier=identifier)
@@ -182,9 +188,7 @@ class Cycle:
         # The instance's own tags come with it (copy_tags_to_snapshot); these two say who made it and of what.
         tags = self._tag_list({})
         tags.append({"Key": self._environment.source_tag, "Value": source.resource_id})
-        self._there.create_db_snapshot(
-            DBInstanceIdentifier=source.identifier, DBSnapshotIdentifier=name, Tags=tags
-        )
+        self._there.create_db_snapshot(DBInstanceIdentifier=source.identifier, DBSnapshotIdentifier=name, Tags=tags)
         self._note("snapshot", f"started {name}")
 
     def _copy(self, source: Database, snapshot: Snapshot) -> None:
@@ -223,6 +227,15 @@ class Cycle:
 
     def _note(self, step: str, text: str) -> None:
         self._log.append({"step": step, "text": text})
+
+
+def _time(value: str) -> datetime | None:
+    """A recorded time; None for `never`, and for anything unreadable, which the next record replaces."""
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def _named_after(identifier: str, base: str) -> bool:

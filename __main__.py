@@ -1,0 +1,226 @@
+"""One stack of the platform, serving or standing by: what it consists of and in which order a promotion happens.
+
+Nothing here names a stack. What differs is data in Pulumi.<stack>.yaml; `standby` is the flag that a promotion flips.
+"""
+
+import pulumi
+
+from components import configuration, crisis_page, facts, guards, naming, secrets, stack_outputs
+from components.database import Database, DatabaseArgs
+from components.database_roles import DatabaseRoles, DatabaseRolesArgs
+from components.dns import Dns, DnsArgs
+from components.keys import DataKey, DataKeyArgs
+from components.load_balancer import LoadBalancer, LoadBalancerArgs
+from components.network import Network, NetworkArgs
+from components.replication import ReplicaArgs
+from components.secrets import Secrets, SecretsArgs
+from components.services import Services, ServicesArgs, StandardServices, StandardServicesArgs
+from components.snapshots import SnapshotCycle, SnapshotCycleArgs
+from components.storage import Storage, StorageArgs
+from components.takeover import Takeover, TakeoverArgs
+
+
+async def main() -> None:
+    settings, secure = configuration.load()
+    own = await stack_outputs.read_own(settings.project, settings.stack)
+    peer = await stack_outputs.read_peer(settings.project, settings.peer.stack) if settings.reads_peer else None
+    decision = guards.decide(settings, facts.Reader(settings).read(), own, peer)
+    for warning in decision.warnings:
+        pulumi.log.warn(warning)
+    tags = naming.tags(settings.stack)
+
+    network = Network(
+        "network",
+        NetworkArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            region=settings.region,
+            cidr=settings.network.cidr,
+            nat=settings.runs_something,
+            service_ports=tuple(service.port for service in settings.services),
+        ),
+    )
+    key = DataKey(
+        "keys",
+        DataKeyArgs(short_name=settings.short_name, tags=tags, account_id=settings.account_id, region=settings.region),
+    )
+    storage = Storage(
+        "storage",
+        StorageArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            region=settings.region,
+            key_arn=key.arn,
+            crisis_page_html=crisis_page.full_page(settings.crisis.phone_lines, settings.crisis.text),
+            replica=ReplicaArgs(
+                region=settings.peer.region,
+                bucket_arn=peer.require("audioBucketArn"),
+                key_arn=peer.require("dataKeyArn"),
+            )
+            if settings.protects and peer
+            else None,
+        ),
+    )
+    load_balancer = LoadBalancer(
+        "load-balancer",
+        LoadBalancerArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            domain=settings.dns.domain,
+            zone_id=settings.zone_id,
+            owns_validation_record=settings.owns_shared,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.public_subnet_ids,
+            security_group_id=network.alb_security_group_id,
+            services=settings.services,
+            health_service=settings.health_service,
+        ),
+    )
+
+    # A promotion, step by step. First no more copies of the lost primary …
+    snapshots = (
+        SnapshotCycle(
+            "snapshots",
+            SnapshotCycleArgs(
+                short_name=settings.short_name,
+                tags=tags,
+                account_id=settings.account_id,
+                region=settings.region,
+                source_region=settings.peer.region,
+                source_short_name=settings.peer.short_name,
+                key_arn=key.arn,
+                running=settings.standby,
+            ),
+        )
+        if settings.database.standby_source == "snapshot-copies"
+        else None
+    )
+    # … then the database, and its address where services look for it …
+    database = Database(
+        "database",
+        DatabaseArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            plans=decision.databases,
+            instance_class=settings.database.instance_class,
+            engine_version=settings.database.engine_version,
+            database_name=settings.database.name,
+            subnet_ids=network.isolated_subnet_ids,
+            security_group_id=network.database_security_group_id,
+            key_arn=key.arn,
+            master_password=secure.database_master_password,
+            after=snapshots.stopped if snapshots else [],
+        ),
+    )
+    region_secrets = Secrets(
+        "secrets",
+        SecretsArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            peer_region=settings.peer.region,
+            key_arn=key.arn,
+            database_name=settings.database.name,
+            database=database.endpoint,
+            master_password=secure.database_master_password,
+            service_passwords={name: secure.database_passwords[name] for name in settings.database_services},
+            registry_credential=secure.registry_credential,
+            signing_key=secure.signing_key if settings.owns_shared else None,
+            shared_signing_key_arn=secrets.replica_arn(peer.require("signingKeyArn"), settings.region)
+            if peer and not settings.owns_shared
+            else None,
+        ),
+    )
+    roles = DatabaseRoles(
+        "database-roles",
+        DatabaseRolesArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            account_id=settings.account_id,
+            region=settings.region,
+            key_arn=key.arn,
+            subnet_ids=network.private_subnet_ids,
+            security_group_id=network.function_security_group_id,
+            master_secret_arn=region_secrets.master_arn,
+            service_secret_arns=region_secrets.database_arns,
+            secret_versions={noun: version.version_id for noun, version in region_secrets.database_versions.items()},
+            schema_owner=settings.schema_owner,
+            database_resource_id=database.serving.resource_id if database.serving else None,
+            after=network.ready,
+        ),
+    )
+    # … then the critical services, and only when they answer the takeover, which moves the public name …
+    services = Services(
+        "services",
+        ServicesArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            account_id=settings.account_id,
+            region=settings.region,
+            specs=settings.services,
+            standby=settings.standby,
+            subnet_ids=network.private_subnet_ids,
+            security_group_id=network.service_security_group_id,
+            target_group_arns=load_balancer.target_group_arns,
+            audio_bucket_arn=storage.audio_bucket_arn,
+            audio_bucket_name=storage.audio_bucket_name,
+            key_arn=key.arn,
+            registry_secret_arn=region_secrets.registry_arn,
+            signing_key_secret_arn=region_secrets.signing_key_arn,
+            database_secret_arns=region_secrets.database_arns,
+            critical_after=[
+                *network.outbound,
+                *network.ready,
+                *load_balancer.forwarding,
+                *region_secrets.versions.values(),
+                *roles.applied,
+            ],
+        ),
+    )
+    takeover = Takeover(
+        "takeover",
+        TakeoverArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            region=settings.region,
+            standby=settings.standby,
+            listener_arn=load_balancer.listener_arn,
+            page_bucket_name=storage.page_bucket_name,
+            cluster_name=services.cluster_name,
+            critical=services.critical,
+            crisis_html=crisis_page.short_page(settings.crisis.phone_lines, settings.crisis.text),
+            after=services.critical_resources,
+        ),
+    )
+    # … and the rest, which nobody in distress has to wait for.
+    StandardServices(
+        "standard-services",
+        StandardServicesArgs(services=services, after=[] if settings.standby else takeover.done),
+    )
+    dns = Dns(
+        "dns",
+        DnsArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            domain=settings.dns.domain,
+            zone_id=settings.zone_id,
+            role=settings.dns.role,
+            alb_dns_name=load_balancer.dns_name,
+            alb_zone_id=load_balancer.zone_id,
+            page_bucket_host=storage.page_bucket_host,
+            peer_witness_ids=peer.require("witnessCheckIds") if peer and settings.dns.role == "primary" else [],
+        ),
+    )
+
+    pulumi.export("account", settings.account_id)
+    pulumi.export("region", settings.region)
+    pulumi.export("standby", settings.standby)
+    pulumi.export("epoch", decision.epoch)
+    pulumi.export("url", f"https://{settings.dns.domain}")
+    pulumi.export("database", database.serving.identifier if database.serving else None)
+    pulumi.export("audioBucketArn", storage.audio_bucket_arn)
+    pulumi.export("dataKeyArn", key.arn)
+    pulumi.export("signingKeyArn", region_secrets.signing_key_arn)
+    pulumi.export("witnessCheckIds", dns.witness_check_ids)
+
+
+pulumi.run(main)

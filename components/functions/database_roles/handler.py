@@ -1,0 +1,170 @@
+"""Creates or resets the application roles and grants of a database, from inside its network.
+
+A restored database carries the roles and passwords of the region it comes from, a new one has none. The program calls
+this after the database and before the services start; a schedule calls it in between, so that the function stays
+active and its way to the secrets and the database stays proved. It deletes nothing.
+"""
+
+import json
+import ssl
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from pg8000.exceptions import DatabaseError, InterfaceError
+from pg8000.native import Connection, identifier, literal
+from scramp import ScramMechanism
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+SCHEMA = "app"
+NO_DATABASE = ".invalid"
+CALLS = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "max_attempts": 4})
+
+
+@dataclass(frozen=True)
+class Login:
+    """A database secret. The password is never shown."""
+
+    host: str
+    port: int
+    dbname: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Role:
+    """An application role as it has to be."""
+
+    name: str
+    verifier: str = field(repr=False)
+    owns_schema: bool
+
+
+def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
+    """Entry point. `task` is `roles` (from the program) or `warm` (from the schedule).
+
+    Raises what the database or Secrets Manager answered; the caller sees it, without any password.
+    """
+    master = _login(event["master"])
+    match event["task"]:
+        case "warm":
+            result = _warm(master)
+        case "roles":
+            result = _apply(master, event["services"])
+        case other:
+            raise ValueError(f"unknown task {other!r}; known: roles, warm")
+    print(json.dumps(result))
+    return result
+
+
+def _warm(master: Login) -> dict[str, Any]:
+    if master.host.endswith(NO_DATABASE):
+        return {"task": "warm", "database": "none"}
+    connection = _connect(master)
+    try:
+        ((version,),) = connection.run("SHOW server_version")
+    finally:
+        connection.close()
+    return {"task": "warm", "database": "answers", "version": version}
+
+
+def _apply(master: Login, services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    roles = [_role(_login(service["secret"]), bool(service["owns_schema"])) for service in services]
+    connection = _connect(master)
+    try:
+        connection.run("BEGIN")
+        existing = {name for (name,) in connection.run("SELECT rolname FROM pg_roles")}
+        for statement in statements(master.dbname, roles, existing):
+            connection.run(statement)
+        connection.run("COMMIT")
+    finally:
+        connection.close()
+    created = sorted(role.name for role in roles if role.name not in existing)
+    reset = sorted(role.name for role in roles if role.name in existing)
+    return {"task": "roles", "created": created, "reset": reset}
+
+
+def statements(database: str, roles: list[Role], existing: set[str]) -> list[str]:
+    """The SQL that makes the roles what they have to be, in order; running it again changes nothing.
+
+    The schema's owner migrates it, every other role works with its rows. A master on RDS is no superuser: it may act
+    for a role only as its member.
+    """
+    found = []
+    for role in roles:
+        name = identifier(role.name)
+        if role.name not in existing:
+            found.append(f"CREATE ROLE {name} LOGIN")
+        found.append(f"ALTER ROLE {name} WITH LOGIN CONNECTION LIMIT -1 PASSWORD {literal(role.verifier)}")
+        found.append(f"GRANT CONNECT ON DATABASE {identifier(database)} TO {name}")
+    found.append(f"REVOKE CONNECT, TEMPORARY ON DATABASE {identifier(database)} FROM PUBLIC")
+    for owner in (identifier(role.name) for role in roles if role.owns_schema):
+        found.append(f"GRANT {owner} TO CURRENT_USER")
+        found.append(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {owner}")
+        found += [grant for role in roles if not role.owns_schema for grant in _grants(owner, identifier(role.name))]
+    return found
+
+
+def _grants(owner: str, name: str) -> list[str]:
+    rows, numbers = "SELECT, INSERT, UPDATE, DELETE", "USAGE, SELECT"
+    later = f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {SCHEMA} GRANT"
+    return [
+        f"GRANT USAGE ON SCHEMA {SCHEMA} TO {name}",
+        f"GRANT {rows} ON ALL TABLES IN SCHEMA {SCHEMA} TO {name}",
+        f"GRANT {numbers} ON ALL SEQUENCES IN SCHEMA {SCHEMA} TO {name}",
+        f"{later} {rows} ON TABLES TO {name}",
+        f"{later} {numbers} ON SEQUENCES TO {name}",
+    ]
+
+
+def _role(login: Login, owns_schema: bool) -> Role:
+    return Role(login.username, verifier(login.password), owns_schema)
+
+
+def verifier(password: str) -> str:
+    """What PostgreSQL stores instead of a password (SCRAM-SHA-256).
+
+    Made here, so that no statement, and with it no log of a failed statement, ever holds a password.
+    """
+    salt, stored_key, server_key, iterations = ScramMechanism("SCRAM-SHA-256").make_auth_info(password)
+    encoded = [b64encode(part).decode() for part in (salt, stored_key, server_key)]
+    return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
+
+
+def _login(secret: str) -> Login:
+    client = boto3.client("secretsmanager", config=CALLS)
+    values = json.loads(client.get_secret_value(SecretId=secret)["SecretString"])
+    return Login(values["host"], int(values["port"]), values["dbname"], values["username"], values["password"])
+
+
+@retry(
+    # A new endpoint's name and password take some seconds to be known everywhere.
+    retry=retry_if_exception_type((OSError, InterfaceError, DatabaseError)),
+    stop=stop_after_delay(60),
+    wait=wait_fixed(2),
+    reraise=True,
+)
+def _connect(login: Login) -> Connection:
+    return Connection(
+        login.username,
+        host=login.host,
+        port=login.port,
+        database=login.dbname,
+        password=login.password,
+        ssl_context=_tls(),
+        timeout=20,
+        application_name="database-roles",
+    )
+
+
+def _tls() -> ssl.SSLContext:
+    """Encrypted, without checking who answers: AWS's root certificates are not part of Lambda's runtime. The address
+    comes from the program's own secret, and only the database's security group is reachable from here."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

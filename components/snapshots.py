@@ -1,0 +1,158 @@
+"""The pulled snapshot cycle: this region fetches copies of the primary's database, as long as it stands by.
+
+Pulled, because what the primary would have to push stops with the primary, unnoticed. The function and its rules are
+in functions/snapshot_cycle.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from components import naming, policies
+from components.facts import NEVER
+from components.scheduled_function import ScheduledFunction, ScheduledFunctionArgs
+
+SOURCE = Path(__file__).parent / "functions" / "snapshot_cycle"
+EVERY_MINUTES = 5
+TIMEOUT_SECONDS = 120
+MEMORY_MIB = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotCycleArgs:
+    """`source_region` and `source_short_name` say whose database is copied; `key_arn` encrypts the copies.
+
+    `running` is false from the moment of a promotion: what the old primary still holds must not be copied any more.
+    """
+
+    short_name: str
+    tags: naming.Tags
+    account_id: str
+    region: str
+    source_region: str
+    source_short_name: str
+    key_arn: pulumi.Input[str]
+    running: bool
+
+
+class SnapshotCycle(pulumi.ComponentResource):
+    """Function, schedule, and the parameter that keeps the primary's last sign of life.
+
+    `stopped`: what a restore has to wait for.
+    """
+
+    def __init__(self, name: str, args: SnapshotCycleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("platform:snapshots:SnapshotCycle", name, {}, opts)
+        parameter = aws.ssm.Parameter(
+            name,
+            name=naming.sign_of_life_parameter(args.short_name),
+            description="When the primary last answered the snapshot cycle (ISO 8601), or never",
+            type="String",
+            value=NEVER,
+            tags=dict(args.tags),
+            # The cycle writes it: a deployment that reset it would take from people how old the data is.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["value"]),
+        )
+        cycle = ScheduledFunction(
+            name,
+            ScheduledFunctionArgs(
+                short_name=args.short_name,
+                tags=args.tags,
+                account_id=args.account_id,
+                region=args.region,
+                noun=naming.SNAPSHOT_CYCLE,
+                description=f"Copies of the database in {args.source_region}",
+                code=pulumi.AssetArchive(
+                    {file.name: pulumi.FileAsset(str(file)) for file in sorted(SOURCE.glob("*.py"))}
+                ),
+                environment=environment(args, parameter.name),
+                key_arn=args.key_arn,
+                statements=pulumi.Output.from_input(args.key_arn).apply(lambda key: statements(args, key)),
+                network=None,
+                timeout_seconds=TIMEOUT_SECONDS,
+                memory_mib=MEMORY_MIB,
+                every_minutes=EVERY_MINUTES,
+                event={"time": "<aws.scheduler.scheduled-time>"},
+                enabled=args.running,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self.stopped: list[pulumi.Resource] = [cycle.schedule]
+        self.register_outputs({"function_name": cycle.function_name, "parameter": parameter.name})
+
+
+def environment(args: SnapshotCycleArgs, parameter: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
+    """What functions/snapshot_cycle/handler.py reads."""
+    return {
+        "SOURCE_REGION": args.source_region,
+        "SOURCE_BASE": naming.physical(args.source_short_name, "rds"),
+        "KEY_ARN": args.key_arn,
+        "PARAMETER": parameter,
+        "ROLE_TAG": naming.ROLE_TAG,
+        "SERVING_ROLE": naming.SERVING_ROLE,
+        "MADE_BY_TAG": naming.MADE_BY_TAG,
+        "MADE_BY": naming.SNAPSHOT_CYCLE,
+        "SOURCE_TAG": naming.SOURCE_TAG,
+        "UNUSABLE_TAG": naming.UNUSABLE_TAG,
+        "COPY_TAGS": json.dumps(args.tags, sort_keys=True),
+    }
+
+
+def statements(args: SnapshotCycleArgs, key_arn: str) -> list[dict[str, Any]]:
+    """What the cycle may do: look, snapshot, copy, prune what it made itself. Sources: the service authorization
+    references of RDS, KMS and Systems Manager; "Copying a DB snapshot" in the RDS user guide for the keys."""
+    base = naming.physical(args.source_short_name, "rds")
+    there = f"arn:aws:rds:{args.source_region}:{args.account_id}"
+    here = f"arn:aws:rds:{args.region}:{args.account_id}"
+    taken, automated = f"{there}:snapshot:{base}*", f"{there}:snapshot:rds:{base}*"
+    copies = f"{here}:snapshot:{base}*"
+    return [
+        policies.allow("FindSource", ["rds:DescribeDBInstances"], [f"{there}:db:*"]),
+        policies.allow(
+            "FindSnapshots",
+            ["rds:DescribeDBSnapshots"],
+            [f"{there}:snapshot:*", f"{here}:snapshot:*", f"{there}:db:*", f"{here}:db:*"],
+        ),
+        policies.allow("TakeSnapshot", ["rds:CreateDBSnapshot"], [f"{there}:db:{base}*", taken]),
+        policies.allow("CopySnapshot", ["rds:CopyDBSnapshot"], [taken, automated, copies]),
+        policies.allow("TagSnapshots", ["rds:AddTagsToResource"], [taken, copies]),
+        policies.allow(
+            "PruneOwn",
+            ["rds:DeleteDBSnapshot"],
+            [taken, copies],
+            {"StringEquals": {f"aws:ResourceTag/{naming.MADE_BY_TAG}": naming.SNAPSHOT_CYCLE}},
+        ),
+        *_keys(args, key_arn),
+        policies.allow(
+            "SignOfLife",
+            ["ssm:GetParameter", "ssm:PutParameter"],
+            [f"arn:aws:ssm:{args.region}:{args.account_id}:parameter{naming.sign_of_life_parameter(args.short_name)}"],
+        ),
+    ]
+
+
+def _keys(args: SnapshotCycleArgs, key_arn: str) -> list[dict[str, Any]]:
+    """Decrypt there, encrypt here, through RDS only. The primary's key is known by its alias: nothing of this stack
+    reads what the other one exports."""
+    through_there = {"kms:ViaService": f"rds.{args.source_region}.amazonaws.com"}
+    through_here = {"kms:ViaService": f"rds.{args.region}.amazonaws.com"}
+    by_alias = {"kms:ResourceAliases": naming.data_key_alias(args.source_short_name)}
+    source_keys = [f"arn:aws:kms:{args.source_region}:{args.account_id}:key/*"]
+    use = ["kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
+    aliased: Mapping[str, Any] = {"ForAnyValue:StringEquals": by_alias}
+    return [
+        policies.allow("SourceKey", use[:2], source_keys, {**aliased, "StringEquals": through_there}),
+        policies.allow("SourceKeyGrants", ["kms:CreateGrant"], source_keys, {**aliased, **_for_aws(through_there)}),
+        policies.allow("CopyKey", use, [key_arn], {"StringEquals": through_here}),
+        policies.allow("CopyKeyGrants", ["kms:CreateGrant"], [key_arn], _for_aws(through_here)),
+    ]
+
+
+def _for_aws(through: Mapping[str, str]) -> dict[str, Any]:
+    """A grant that only an AWS service can use."""
+    return {"Bool": {"kms:GrantIsForAWSResource": "true"}, "StringEquals": dict(through)}
