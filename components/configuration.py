@@ -22,9 +22,7 @@ DEFAULTS: Final = "defaults"
 SECURE_KEYS: Final = ("databaseMasterPassword", "databasePasswords", "registryCredential", "signingKey")
 FROM_ENGINE: Final = ("project", "stack", "region")
 """Fields of Settings that are not configuration keys of our namespace."""
-
-
-SECRET: Final = "[secret]"
+HIDDEN: Final = "[secret]"
 
 
 @dataclass(frozen=True)
@@ -107,8 +105,9 @@ def read_settings(project: str, stack: str, given: Mapping[str, str], sources: S
     if not isinstance(defaults, dict):
         raise _refusal(stack, [Problem("Pulumi.yaml", f"{project}:{DEFAULTS}", _shown(defaults), "must be an object")])
     for name, fields in defaults.items():
-        own = values.get(name, {})
-        values[name] = {**fields, **own} if isinstance(fields, dict) and isinstance(own, dict) else own or fields
+        own = values.setdefault(name, fields)
+        if isinstance(fields, dict) and isinstance(own, dict):
+            values[name] = {**fields, **own}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -133,10 +132,10 @@ def read_secure(project: str, given: Mapping[str, str], sources: Sources) -> Sec
     problems = []
     if not isinstance(passwords, dict):
         allowed = "must be an object {service: password}"
-        problems.append(Problem(sources.stack_file, f"{project}:databasePasswords", SECRET, allowed))
+        problems.append(Problem(sources.stack_file, f"{project}:databasePasswords", HIDDEN, allowed))
     if not isinstance(registry, dict) or set(registry) != {"username", "password"}:
         allowed = "must be an object {username, password}"
-        problems.append(Problem(sources.stack_file, f"{project}:registryCredential", SECRET, allowed))
+        problems.append(Problem(sources.stack_file, f"{project}:registryCredential", HIDDEN, allowed))
     if problems:
         raise _refusal(pulumi.get_stack(), problems)
     return SecureSettings(
@@ -153,7 +152,7 @@ def check_passwords(settings: Settings, secure: SecureSettings) -> None:
     if missing:
         key = f"{settings.project}:databasePasswords"
         allowed = f"needs a password for {', '.join(missing)}; `dr bootstrap` generates it"
-        raise _refusal(settings.stack, [Problem(f"Pulumi.{settings.stack}.yaml", key, SECRET, allowed)])
+        raise _refusal(settings.stack, [Problem(f"Pulumi.{settings.stack}.yaml", key, HIDDEN, allowed)])
 
 
 def _refusal(stack: str, problems: list[Problem]) -> pulumi.RunError:
@@ -216,7 +215,7 @@ def _value(details: ErrorDetails, sources: Sources) -> str:
         return "(missing)"
     if not details["loc"]:
         return "(several keys)"
-    return SECRET if sources.secret(details["loc"]) else _shown(details["input"])
+    return HIDDEN if sources.secret(details["loc"]) else _shown(details["input"])
 
 
 def _allowed(details: ErrorDetails, path: tuple[str | int, ...]) -> str:

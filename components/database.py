@@ -12,7 +12,7 @@ import pulumi_aws as aws
 
 from components import naming
 from components.guards import EMPTY, DatabasePlan
-from components.secrets import DATABASE_PORT, MASTER_USERNAME, DatabaseEndpoint
+from components.secrets import MASTER_USERNAME, DatabaseEndpoint
 
 BACKUP_WINDOW: Final = "03:00-03:30"
 BACKUP_DAYS: Final = 7
@@ -100,7 +100,6 @@ class Database(pulumi.ComponentResource):
             vpc_security_group_ids=[self._args.security_group_id],
             parameter_group_name=self._parameters[major(plan.engine_version)].name,
             publicly_accessible=False,
-            port=DATABASE_PORT,
             # A snapshot brings its own database and user name.
             db_name=self._args.database_name if empty else None,
             username=MASTER_USERNAME if empty else None,

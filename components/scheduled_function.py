@@ -126,13 +126,17 @@ class ScheduledFunction(pulumi.ComponentResource):
             role=role.arn,
             timeout=self._args.timeout_seconds,
             memory_size=self._args.memory_mib,
-            environment=aws.lambda_.FunctionEnvironmentArgs(variables=dict(self._args.environment)),
+            environment=self._environment(),
             logging_config=aws.lambda_.FunctionLoggingConfigArgs(log_format="Text", log_group=logs.name),
             vpc_config=self._placed(),
             tags=dict(self._args.tags),
             # Lambda refuses a function in a network whose role may not attach it.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
+
+    def _environment(self) -> aws.lambda_.FunctionEnvironmentArgs | None:
+        variables = dict(self._args.environment)
+        return aws.lambda_.FunctionEnvironmentArgs(variables=variables) if variables else None
 
     def _placed(self) -> aws.lambda_.FunctionVpcConfigArgs | None:
         network = self._args.network

@@ -9,9 +9,12 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import parse_qs, unquote
+
+from botocore.loaders import Loader
 
 from sandbox.cloud import operations
 
@@ -44,11 +47,15 @@ class Origin:
 
 
 def attribute(environ: dict[str, Any], region_of_bucket: Callable[[str], str | None]) -> Origin:
-    """Read a WSGI request's origin: the signature's scope, or the bucket's region for an unsigned S3 request."""
-    principal, region, service = _scope(environ) or (UNSIGNED, "", "")
+    """Read a WSGI request's origin: the signature's scope, except where the service itself is elsewhere.
+
+    A bucket answers in its own region and a global service in that of its endpoint, whatever region was signed for.
+    """
+    principal, region, service = _scope(environ) or (UNSIGNED, "unknown", "s3")
     path = environ.get("PATH_INFO", "/").encode("latin-1").decode("utf-8", "replace")
-    if not service:
-        service, region = "s3", region_of_bucket(path.split("/")[1]) or "unknown"
+    if service == "s3":
+        region = region_of_bucket(path.split("/")[1]) or region
+    region = _regions_of_global_services().get(service, region)
     headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
     headers["content-type"] = environ.get("CONTENT_TYPE", "")
     operation = operations.resolve(
@@ -69,6 +76,18 @@ def _scope(environ: dict[str, Any]) -> tuple[str, str, str] | None:
     if len(parts) == 4:
         return key, parts[1], parts[2]
     return key, environ.get("HTTP_X_AMZ_REGION_SET", "unknown"), parts[1]
+
+
+@cache
+def _regions_of_global_services() -> dict[str, str]:
+    """Signing name -> the one region of its endpoint, for the services that AWS does not run in each region."""
+    services = Loader().load_data("endpoints")["partitions"][0]["services"]
+    scopes = {
+        name: found["endpoints"][found["partitionEndpoint"]].get("credentialScope", {})
+        for name, found in services.items()
+        if found.get("isRegionalized") is False and "partitionEndpoint" in found
+    }
+    return {scope.get("service", name): scope["region"] for name, scope in scopes.items() if "region" in scope}
 
 
 def _form(environ: dict[str, Any]) -> bytes:

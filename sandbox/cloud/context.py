@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sandbox.clock import Clock
+from sandbox.cloud.accounting import Origin
 
 ACCOUNT = "123456789012"
 
@@ -76,6 +77,7 @@ class Cloud:
         self.operations: dict[tuple[str, str], Callable[[Request], dict[str, Any]]] = {}
         self.faults: list[dict[str, Any]] = []  # injected by POST faults; emulations look for their kinds
         self.fault_kinds: set[str] = set()
+        self.barriers: list[Callable[[Origin], bool]] = []  # true where the caller's own network leads nowhere
         self._timers: list[_Timer] = []
         self._waiting: list[_Timer] = []  # for a lost region
         self._order = itertools.count()
@@ -118,9 +120,10 @@ class Cloud:
             threading.Thread(target=self._fire, args=(timer,), name=f"timer {timer.name}", daemon=True).start()
 
     def _fire(self, timer: _Timer) -> None:
-        if any(self.is_cut(region) for region in timer.regions):
-            self._waiting.append(timer)
-            return
+        with self._wake:  # restore takes the waiting ones under the same lock: none can slip in behind it
+            if any(self.is_cut(region) for region in timer.regions):
+                self._waiting.append(timer)
+                return
         self.guarded(timer.action, timer.name)
         if timer.period is not None:
             timer.due = max(timer.due + timer.period, time.monotonic())
@@ -169,9 +172,10 @@ class Cloud:
             return
         for action in self._on_restore:
             self.guarded(lambda action=action: action(region), f"restore {region}")  # type: ignore[misc]
-        self._cut.discard(region)
+        with self._wake:
+            self._cut.discard(region)
+            waiting, self._waiting = self._waiting, []
         self.emit("region.restored", region=region)
-        waiting, self._waiting = self._waiting, []
         for timer in waiting:  # those that wait for another region still will again
             self._push(timer)
 

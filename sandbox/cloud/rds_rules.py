@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from moto.ec2.models import ec2_backends
@@ -38,8 +39,12 @@ def invalid_state(message: str) -> RDSClientError:
 
 @cache
 def _schema(name: str) -> Any:
-    """AWS's own tables as cfn-lint carries them."""
-    return json.loads((files("cfnlint.data.schemas.extensions.aws_rds_dbinstance") / name).read_text())
+    """AWS's own tables as cfn-lint carries them; read without importing it, which takes seconds."""
+    package = find_spec("cfnlint")
+    if package is None or not package.submodule_search_locations:
+        raise LookupError("cfn-lint is not installed")
+    folder = Path(package.submodule_search_locations[0], "data", "schemas", "extensions", "aws_rds_dbinstance")
+    return json.loads((folder / name).read_text())
 
 
 @cache
@@ -142,7 +147,9 @@ def check_key(backend: RDSBackend, key_id: str) -> str:
     if region != backend.region_name:
         raise KMSKeyNotAccessibleFault(key_id)
     kms = backend.kms
-    key = kms.keys.get(kms.any_id_to_key_id(key_id) or "")
+    alias = kms.get_alias_name(key_id)
+    found = kms.get_key_id_from_alias(alias) if alias.startswith("alias/") else kms.get_key_id(key_id)
+    key = kms.keys.get(kms.get_key_id(found or ""))
     if key is None or key.key_state != "Enabled":
         raise KMSKeyNotAccessibleFault(key_id)
     return str(key.arn)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # read by moto at import: saves memory and a second
@@ -30,17 +30,22 @@ from sandbox.cloud.emulations import faults
 # In order of installation: later ones may use the earlier.
 EMULATIONS = (
     "account",
+    "keys",
+    "roles",
     "faults",
     "network",
     "secrets",
     "objects",
     "databases",
+    "subnet_groups",
     "snapshots",
     "functions",
+    "schedules",
     "registry",
     "certificates",
     "tasks",
     "load_balancers",
+    "zones",
     "dns",
 )
 
@@ -59,6 +64,9 @@ class Gate:
         if environ["PATH_INFO"].startswith("/_sandbox/"):
             return self._control(environ, start_response)
         origin = attribute(environ, region_of_bucket)
+        if any(stands_between(origin) for stands_between in self._cloud.barriers):
+            # Nothing has arrived in any region, so nothing is counted.
+            _hang_up(environ, f"{origin.principal} has no way to {origin.service} in {origin.region}")
         if self._cloud.is_cut(origin.region):
             self._drop(environ, origin)
         return self._answer(environ, start_response, origin)
@@ -77,8 +85,7 @@ class Gate:
     def _drop(self, environ: dict[str, Any], origin: Origin) -> None:
         """Count the call, then end the connection as an unreachable region would."""
         self._record(environ, origin, None)
-        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-        raise ConnectionResetError(f"{origin.region} is cut off")
+        _hang_up(environ, f"{origin.region} is cut off")
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse, origin: Origin) -> Iterable[bytes]:
         status = 500
@@ -128,6 +135,11 @@ class Gate:
         return [json.dumps(answer, default=str).encode()]
 
 
+def _hang_up(environ: dict[str, Any], why: str) -> NoReturn:
+    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    raise ConnectionResetError(why)
+
+
 def control(cloud: Cloud, method: str, path: str, environ: dict[str, Any]) -> tuple[str, Any]:
     """Run one control call: (HTTP status line, JSON-able answer)."""
     handler = cloud.handler(method, path)
@@ -172,8 +184,7 @@ class Server:
         self.cloud.port = self._http.server_port
         self._add_control()
         for name in EMULATIONS:
-            if (Path(__file__).parent / "emulations" / f"{name}.py").exists():
-                importlib.import_module(f"sandbox.cloud.emulations.{name}").install(self.cloud)
+            importlib.import_module(f"sandbox.cloud.emulations.{name}").install(self.cloud)
 
     def start(self) -> None:
         """Answer requests from now on, and say so in DIR/cloud.json."""

@@ -1,4 +1,4 @@
-"""boto3 clients of the emulated cloud, made once per service and region, and what one provider instance is configured with."""
+"""boto3 clients of the emulated cloud, one per service and region, and what a provider instance is configured with."""
 
 from __future__ import annotations
 

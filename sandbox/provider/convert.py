@@ -37,7 +37,7 @@ def _structure(value: Any, shape: StructureShape, field: Field | None) -> Any:
         return value
     result: dict[str, Any] = {}
     for part in field.block:
-        if part.read != "!" and value.get(part.name) is not None:
+        if value.get(part.name) is not None:
             place(result, shape, part, value[part.name])
     return result
 
@@ -66,7 +66,9 @@ def place(request: dict[str, Any], shape: Shape | None, field: Field, value: Any
     """Put `value` of `field` into `request`; False if the operation has no such member."""
     target, path = request, (field.aws or field.name).split(".")
     for depth, part in enumerate(path):
-        name = part if field.aws and isinstance(shape, StructureShape) and part in shape.members else member(shape, part)
+        name = (
+            part if field.aws and isinstance(shape, StructureShape) and part in shape.members else member(shape, part)
+        )
         if name is None or not isinstance(shape, StructureShape):
             return False
         shape = shape.members[name]

@@ -13,14 +13,6 @@ class UnknownType(ProviderError):
     """A resource type that no table models."""
 
 
-class Refused(ProviderError):
-    """Inputs that the table doesn't allow: pairs of input name (may be empty) and reason."""
-
-    def __init__(self, failures: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(reason for _, reason in failures))
-        self.failures = failures
-
-
 class Cancelled(ProviderError):
     """The engine asked to stop while the provider was waiting."""
 

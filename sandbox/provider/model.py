@@ -1,4 +1,4 @@
-"""What the SDK tells about a resource type: names of inputs and outputs as the engine spells them, and which inputs are required."""
+"""What the SDK tells about a resource type: names of inputs and outputs as the engine spells them, what is required."""
 
 from __future__ import annotations
 

@@ -300,4 +300,8 @@ def preview_outputs(resource: Resource, names: frozenset[str], inputs: Mapping[s
 
 def _absent(resource: Resource, inputs: Mapping[str, Any]) -> set[str]:
     """Optional inputs that the program left out and AWS doesn't choose: known to be nothing."""
-    return {field.name for field in resource.inputs if field.name not in inputs and field.default is None and not field.computed}
+    return {
+        field.name
+        for field in resource.inputs
+        if field.name not in inputs and field.default is None and not field.computed
+    }

@@ -1,4 +1,4 @@
-"""What is decided without asking the cloud: whether inputs are allowed, and what differs between a state and a program."""
+"""Decided without asking the cloud: whether inputs are allowed, and what differs between a state and a program."""
 
 from __future__ import annotations
 
@@ -42,13 +42,21 @@ def refusals(resource: Resource, model: Model, inputs: Mapping[str, Any]) -> lis
             result.append((name, f"{token} needs the input {name!r}: give it in the program"))
     physical = resource.physical_name
     if physical and inputs.get(physical) is None:
-        result.append((physical, f"{token} needs the input {physical!r}: generated names are not modelled, name it in the program"))
+        result.append(
+            (
+                physical,
+                f"{token} needs the input {physical!r}: generated names are not modelled, name it in the program",
+            )
+        )
     return result or resource.check({name: value for name, value in inputs.items() if not contains_unknown(value)})
 
 
 def _unmodelled(token: str, path: str) -> str:
     module = token.split(":")[1].split("/")[0]
-    return f"{token}: the sandbox's provider does not model the input {path!r}: add it to sandbox/provider/tables (module {module}) or leave it out"
+    return (
+        f"{token}: the sandbox's provider does not model the input {path!r}: "
+        f"add it to sandbox/provider/tables (module {module}) or leave it out"
+    )
 
 
 def _nested(token: str, entry: Field, value: Any, path: str) -> list[Failure]:
@@ -117,7 +125,7 @@ def settle(
 def read_inputs(
     resource: Resource, model: Model, outputs: Mapping[str, Any], last: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The inputs that would produce `outputs`: those of the last deployment as they are now, and what was added behind its back."""
+    """The inputs that would produce `outputs`: those of the last deployment, and what was added behind its back."""
     result: dict[str, Any] = {}
     for entry in (*modelled(resource, model), _TAGS):
         name, now = entry.name, outputs.get(entry.name)

@@ -16,7 +16,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, st
 
 from sandbox.provider import errors, planning, wire
 from sandbox.provider.aws import Clients, Instance
-from sandbox.provider.errors import ProviderError, Refused, UnknownType
+from sandbox.provider.errors import ProviderError, UnknownType
 from sandbox.provider.model import Model, model
 from sandbox.provider.operation import Operation, preview_outputs
 from sandbox.provider.table import Resource
@@ -115,14 +115,18 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     @_reported
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:
-        config = wire.unmarshal(request.args).values or {key.split(":")[-1]: value for key, value in request.variables.items()}
+        config = wire.unmarshal(request.args).values or {
+            key.split(":")[-1]: value for key, value in request.variables.items()
+        }
         region = config.get("region")
         if not isinstance(region, str):
             raise ProviderError("aws:region is required and must be known when the provider is configured")
         account = str(self._clients.get("sts", region).get_caller_identity()["Account"])
         allowed = _parsed(config.get("allowedAccountIds"))
         if allowed and account not in allowed:
-            raise ProviderError(f"AWS account {account} is not allowed; aws:allowedAccountIds names {', '.join(allowed)}")
+            raise ProviderError(
+                f"AWS account {account} is not allowed; aws:allowedAccountIds names {', '.join(allowed)}"
+            )
         tags = (_parsed(config.get("defaultTags")) or {}).get("tags") or {}
         with self._lock:
             self._instances[context.peer()] = Instance(self._clients, region, account, self._project, dict(tags))
@@ -190,7 +194,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         secret = given.secret | _sensitive(entry)
         found = planning.difference(entry, sdk, state.values, given.values, instance.default_tags)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=wire.marshal(_planned_update(entry, state.values, given.values), secret))
+            return provider_pb2.UpdateResponse(
+                properties=wire.marshal(_planned_update(entry, state.values, given.values), secret)
+            )
         operation = Operation(entry, instance, inputs=given.values, state=state.values, id=request.id)
         operation.changed = set(found.changed)
         outputs = self._complete(operation, sdk, planning.settle(entry, sdk, operation.update(), given.values))
@@ -230,7 +236,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return self._complete(operation, sdk, planning.settle(operation.resource, sdk, finish(), operation.inputs))
         except (ProviderError, ClientError, BotoCoreError) as error:
             state = self._complete(operation, sdk, {"id": operation.id, **operation.inputs})
-            _abort_half_made(context, operation.id, wire.marshal(state, secret), wire.marshal(operation.inputs, secret), errors.text(error))
+            _abort_half_made(
+                context,
+                operation.id,
+                wire.marshal(state, secret),
+                wire.marshal(operation.inputs, secret),
+                errors.text(error),
+            )
 
 
 def _entry(request: Any) -> tuple[Resource, Model]:
@@ -250,8 +262,14 @@ def _sensitive(entry: Resource) -> set[str]:
 
 
 def _planned_update(entry: Resource, state: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in state.items() if name not in planning.names(entry.inputs) | {"tags"} or name in inputs}
-    computed = {field.name: state.get(field.name) for field in entry.inputs if field.computed or field.default is not None}
+    kept = {
+        name: value
+        for name, value in state.items()
+        if name not in planning.names(entry.inputs) | {"tags"} or name in inputs
+    }
+    computed = {
+        field.name: state.get(field.name) for field in entry.inputs if field.computed or field.default is not None
+    }
     return {**kept, **computed, **dict.fromkeys(entry.changing, wire.UNKNOWN), **inputs}
 
 
@@ -281,6 +299,3 @@ def _abort_half_made(context: grpc.ServicerContext, id: str, properties: Any, in
     status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=reason, details=[detail])
     context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
     context.abort(grpc.StatusCode.UNKNOWN, reason)
-
-
-__all__ = ["Provider", "Refused"]

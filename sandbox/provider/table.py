@@ -1,8 +1,8 @@
 """The vocabulary of the tables: how one resource type maps to API calls.
 
-Names: a field's Pulumi name and AWS's member name are matched without regard to case against botocore's model ("vpcId" is "VpcId",
-"dbSubnetGroupName" is "DBSubnetGroupName"); only exceptions are written down. Strings that begin with "$" inside a call's parameters stand for
-the resource's id ("$id") or the value of one of its properties ("$bucket").
+Names: a field's Pulumi name and AWS's member name are matched without regard to case against botocore's model ("vpcId"
+is "VpcId", "dbSubnetGroupName" is "DBSubnetGroupName"); only exceptions are written down. Strings that begin with "$"
+inside a call's parameters stand for the resource's id ("$id") or the value of one of its properties ("$bucket").
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Failure = tuple[str, str]  # input name, reason
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One API call. `result` is a JMESPath into the answer; `service` differs from the resource's own only where stated."""
+    """One API call. `result` is a JMESPath into the answer; an empty `service` is the resource's own."""
 
     operation: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -39,7 +39,9 @@ class Field:
 
     name: str
     aws: str = ""  # member (dotted path) in requests; empty: matched by name
-    read: str | None = ""  # JMESPath in the description; empty: as `aws` or by name; None: AWS doesn't tell, the state remembers
+    read: str | None = (
+        ""  # JMESPath in the description; empty: as `aws` or by name; None: AWS doesn't tell, the state remembers
+    )
     get: Callable[[Operation, Description], Any] | None = None  # instead of `read`
     create: bool = True  # whether the create call takes it
     replace: bool = False
@@ -69,14 +71,17 @@ def fields(names: str, **options: Any) -> tuple[Field, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """A call made when one of `fields` changed; it carries all of them. `after_create`: also made after the create call, if one of them is given."""
+    """A call made when one of `fields` changed; it carries all of them.
 
-    call: Call | Callable[[Operation], None]
+    `after_create`: also made after the create call, if one of them is given.
+    """
+
+    call: Call | Callable[[Operation], object]
     fields: tuple[str, ...]
     after_create: bool = False
 
 
-def update(on: str, operation: Call | Callable[[Operation], None], after_create: bool = False) -> Update:
+def update(on: str, operation: Call | Callable[[Operation], object], after_create: bool = False) -> Update:
     """An Update for the blank-separated field names `on`."""
     return Update(call=operation, fields=tuple(on.split()), after_create=after_create)
 
@@ -85,7 +90,8 @@ def update(on: str, operation: Call | Callable[[Operation], None], after_create:
 class Tags:
     """How a service spells tags: member names of an item (none: a plain map), the read and the two write calls.
 
-    `create` is the member of the create call ("" where tags are added afterwards); `target` maps the identifying parameters of add and remove.
+    `create` is the member of the create call ("" where tags are added afterwards); `target` maps the identifying
+    parameters of add and remove.
     """
 
     key: str = "Key"

@@ -1,7 +1,7 @@
 """Property values on the wire: protobuf structs with sentinels for secrets, unknowns, assets and archives.
 
-Sentinels are those of the Pulumi SDK (pulumi.runtime.rpc). A secret anywhere in a property makes the whole top-level property secret: that is
-coarser than what came in, never finer.
+Sentinels are those of the Pulumi SDK (pulumi.runtime.rpc). A secret anywhere in a property makes the whole top-level
+property secret: that is coarser than what came in, never finer.
 """
 
 from __future__ import annotations

@@ -163,8 +163,7 @@ class Cycle:
             ours=tags.get(self._environment.made_by_tag) == self._environment.made_by,
             unusable=self._environment.unusable_tag in tags,
             source=tags.get(self._environment.source_tag),
-            # The copy's own SnapshotCreateTime is when it was copied; the original's is when the data was current.
-            data_time=entry.get("OriginalSnapshotCreateTime") or entry.get("SnapshotCreateTime"),
+            data_time=_data_time(entry),
         )
 
     def _sign_of_life(self) -> None:
@@ -236,6 +235,14 @@ def _time(value: str) -> datetime | None:
     except ValueError:
         return None
     return at if at.tzinfo is not None else None
+
+
+def _data_time(entry: Mapping[str, Any]) -> datetime | None:
+    """When the data was current. A copy's own SnapshotCreateTime is when it was copied, so it never stands in."""
+    original: datetime | None = entry.get("OriginalSnapshotCreateTime")
+    if original is None and not entry.get("SourceDBSnapshotIdentifier"):
+        original = entry.get("SnapshotCreateTime")
+    return original
 
 
 def _named_after(identifier: str, base: str) -> bool:

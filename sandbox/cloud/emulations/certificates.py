@@ -49,7 +49,9 @@ def install(cloud: Cloud) -> None:
 
     replace(CertBundle, describe=described, check=_nothing)
     replace(AWSCertificateManagerBackend, delete_certificate=delete_certificate)
-    cloud.every(max(_LOOK_EVERY_MINUTES, _LOOK_EVERY_SECONDS * cloud.clock.speed / 60), lambda: _look(cloud), "acm validation")
+    cloud.every(
+        max(_LOOK_EVERY_MINUTES, _LOOK_EVERY_SECONDS * cloud.clock.speed / 60), lambda: _look(cloud), "acm validation"
+    )
 
 
 def _nothing(_: CertBundle) -> None:

@@ -93,6 +93,7 @@ class Databases:
         self.cloud = cloud
         self.servers = Servers(cloud)
         self._instances: dict[str, Instance] = {}  # by DbiResourceId
+        self._lock = threading.Lock()  # whether a server runs, while its region is lost or comes back
         cloud.on_cut(self._lose)
         cloud.on_restore(self._bring_back)
         cloud.on_stop(self._stop)
@@ -123,7 +124,10 @@ class Databases:
                 model.status = "failed"
                 raise
             finally:
-                instance.prepared.set()
+                with self._lock:
+                    instance.prepared.set()
+                    if self.cloud.is_cut(instance.region):  # lost meanwhile, see _lose
+                        instance.server.stop()
 
         duration = database_minutes(operation, multi_az=model.multi_az, backups=model.backup_retention_period > 0)
         self.cloud.after(0, work, name, regions=[instance.region])
@@ -287,12 +291,17 @@ class Databases:
     # -- lost regions -------------------------------------------------------------------------------------------
     def _lose(self, region: str) -> None:
         for instance in self.all(region):
-            instance.server.stop()
+            with self._lock:
+                if instance.prepared.is_set():  # one that is still being made stops when that is done
+                    instance.server.stop()
 
     def _bring_back(self, region: str) -> None:
         for instance in self.all(region):
-            if instance.prepared.is_set() and instance.model.status != "deleting":
-                instance.server.start()
+            if not instance.prepared.wait(PREPARE_SECONDS):
+                raise TimeoutError(f"the server of {instance.identifier} is not ready")
+            with self._lock:
+                if instance.status not in ("deleting", "failed"):
+                    instance.server.start()
 
     def _stop(self) -> None:
         for instance in self.all():

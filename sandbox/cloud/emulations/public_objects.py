@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
-import json
 import re
 from typing import Any
 
 from moto.s3.models import FakeKey, s3_backends
 
+from sandbox.cloud import bucket_policy
 from sandbox.cloud.context import ACCOUNT, Cloud
 
 _HOST = re.compile(
@@ -46,31 +45,12 @@ def fetch(cloud: Cloud, host: str, path: str) -> tuple[int, bytes] | None:
 
 
 def publicly_readable(bucket: Any, key: str) -> bool:
-    """Whether the bucket policy lets everyone get `key` and the public access block doesn't forbid it.
-
-    Statements with conditions never count as public, as in S3's own evaluation of most conditions.
-    """
+    """Whether the bucket policy lets everyone get `key` and the public access block doesn't forbid it."""
     block = bucket.public_access_block
     if block is not None and block.restrict_public_buckets:
         return False
     if not bucket.policy:
         return False
-    statements = json.loads(bucket.policy).get("Statement", [])
-    matching = [found for found in _listed(statements) if _concerns(found, f"arn:aws:s3:::{bucket.name}/{key}")]
-    denied = any(found["Effect"] == "Deny" and not found.get("Condition") for found in matching)
-    return not denied and any(found["Effect"] == "Allow" and not found.get("Condition") for found in matching)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _concerns(statement: dict[str, Any], arn: str) -> bool:
-    principal = statement.get("Principal")
-    everyone = principal == "*" or (isinstance(principal, dict) and "*" in _listed(principal.get("AWS", [])))
-    actions, resources = _listed(statement.get("Action", [])), _listed(statement.get("Resource", []))
-    return (
-        everyone
-        and any(fnmatch.fnmatchcase("s3:getobject", pattern.lower()) for pattern in actions)
-        and any(fnmatch.fnmatchcase(arn, pattern) for pattern in resources)
-    )
+    resource = f"arn:aws:s3:::{bucket.name}/{key}"
+    decision = bucket_policy.decide(bucket.policy, "s3:GetObject", resource, anonymous=True)
+    return decision is bucket_policy.Decision.PERMITTED

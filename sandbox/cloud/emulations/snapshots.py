@@ -1,4 +1,8 @@
-"""DB snapshots: base backups with their WAL; copies of them across regions; new servers restored from them."""
+"""DB snapshots: base backups with their WAL; copies of them across regions; new servers restored from them.
+
+POST /_sandbox/automated-backup {region, database} opens an instance's backup window. AWS does that once a day; by the
+clock, what a rehearsal meets would depend on the hour at which somebody starts it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from moto.rds.models import DBInstance, DBSnapshot, RDSBackend
 
 from sandbox.clock import minutes
 from sandbox.cloud import rds_rules
-from sandbox.cloud.context import Cloud
+from sandbox.cloud.context import BadRequest, Cloud
 from sandbox.cloud.emulations import databases
 from sandbox.cloud.emulations.databases import Databases, Instance
 from sandbox.cloud.postgres import copy_tree
@@ -170,6 +174,7 @@ def install(cloud: Cloud) -> None:
     """Put data behind moto's snapshots."""
     snapshots = Snapshots(cloud, databases.running())
     _install_shape()
+    _install_automated(snapshots)
     _install_snapshots(snapshots)
     _install_restore(snapshots)
     _install_deletion(snapshots)
@@ -181,6 +186,21 @@ def _install_shape() -> None:
         return snapshot.created if getattr(snapshot, "taken", True) else None
 
     DBSnapshot.snapshot_create_time = property(snapshot_create_time)  # type: ignore[assignment,method-assign]
+
+
+def _install_automated(snapshots: Snapshots) -> None:
+    create: Callable[..., DBSnapshot] = RDSBackend.create_db_snapshot
+
+    def back_up(data: dict[str, Any]) -> str:
+        instance = databases.instance(str(data.get("region")), str(data.get("database")))
+        if instance is None or instance.status != "available" or not instance.model.backup_retention_period:
+            raise BadRequest(f"{data.get('database')} is not an available instance with automated backups")
+        name = f"rds:{instance.identifier}-{snapshots.cloud.clock.now():%Y-%m-%d-%H-%M}"
+        snapshot = create(instance.model.backend, instance.identifier, name, snapshot_type="automated")
+        snapshots.take(snapshot, instance, until="available")
+        return name
+
+    snapshots.cloud.route("POST", "automated-backup", back_up)
 
 
 def _install_snapshots(snapshots: Snapshots) -> None:
@@ -220,6 +240,10 @@ def _install_snapshots(snapshots: Snapshots) -> None:
         if found is not None and found.status == "creating":
             raise RDSClientError(
                 "InvalidDBSnapshotState", f"The snapshot {db_snapshot_identifier} is still being created."
+            )
+        if found is not None and found.snapshot_type == "automated":
+            raise RDSClientError(
+                "InvalidDBSnapshotState", f"The automated snapshot {db_snapshot_identifier} cannot be deleted."
             )
         snapshot = delete(self, db_snapshot_identifier)
         snapshots.forget(snapshot)
@@ -317,8 +341,16 @@ def _install_deletion(snapshots: Snapshots) -> None:
             if not snapshots.content(snapshot).ready.wait(READY_SECONDS):
                 raise TimeoutError(f"no base backup for {name}")
 
-        return snapshots.databases.delete(
+        answer = snapshots.databases.delete(
             self, db_instance_identifier, final_db_snapshot_identifier, skip_final_snapshot, final
         )
+        if delete_automated_backups is not False:
+            for snapshot in list(self.database_snapshots.values()):
+                if (
+                    snapshot.snapshot_type == "automated"
+                    and snapshot.database.dbi_resource_id == answer.dbi_resource_id
+                ):
+                    snapshots.forget(self.database_snapshots.pop(snapshot.db_snapshot_identifier))
+        return answer
 
     RDSBackend.delete_db_instance = delete_db_instance  # type: ignore[method-assign]

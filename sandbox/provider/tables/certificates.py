@@ -60,7 +60,9 @@ def _await_issue(op: Operation) -> str:
     def issued() -> bool:
         found = op.api("describe_certificate", CertificateArn=arn)["Certificate"]
         if found["Status"] in DEAD:
-            raise ProviderError(f"the certificate {arn} is {found['Status']}: {found.get('FailureReason', 'no reason given')}")
+            raise ProviderError(
+                f"the certificate {arn} is {found['Status']}: {found.get('FailureReason', 'no reason given')}"
+            )
         return bool(found["Status"] == "ISSUED")
 
     op.until(issued, f"waiting for the certificate {arn} to be issued")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sandbox.provider.errors import ProviderError
 from sandbox.provider.operation import Operation
-from sandbox.provider.table import Resource, Tags, call, f, update
+from sandbox.provider.table import Resource, Tags, call, f, fields
 
 
 def _finished(op: Operation, operation: str) -> dict[str, Any]:
@@ -32,11 +32,6 @@ def _delete(op: Operation) -> None:
     _finished(op, op.api("delete_namespace", Id=op.id)["OperationId"])
 
 
-def _describe(op: Operation) -> None:
-    answer = op.api("update_http_namespace", Id=op.id, Namespace={"Description": op.inputs.get("description") or ""})
-    _finished(op, answer["OperationId"])
-
-
 _ARN: Final = {"ResourceARN": lambda op: op.known("arn")}
 
 HTTP_NAMESPACE: Final = Resource(
@@ -45,9 +40,8 @@ HTTP_NAMESPACE: Final = Resource(
     create=_create,
     read=call("get_namespace", {"Id": "$id"}, "Namespace"),
     delete=_delete,
-    inputs=(f("name", replace=True), f("description")),
+    inputs=fields("name description", replace=True),
     outputs=(f("arn"), f("httpName", read="Properties.HttpProperties.HttpName")),
-    updates=(update("description", _describe),),
     tags=Tags(read=call("list_tags_for_resource", _ARN, "Tags"), target=_ARN),
     missing=("NamespaceNotFound",),
     retry_delete=("ResourceInUse",),

@@ -68,7 +68,11 @@ def _containers(text: str) -> list[dict[str, Any]]:
 
 
 def _container(item: dict[str, Any]) -> dict[str, Any]:
-    result = {"cpu": 0, "essential": True, **{key: value for key, value in item.items() if value not in (None, [], {}, "")}}
+    result = {
+        "cpu": 0,
+        "essential": True,
+        **{key: value for key, value in item.items() if value not in (None, [], {}, "")},
+    }
     for key in ("environment", "secrets"):
         if key in result:
             result[key] = sorted(result[key], key=lambda pair: str(pair["name"]))
@@ -111,7 +115,7 @@ TASK_DEFINITION: Final = Resource(
             replace=True,
             equal=equivalent_containers,
             encode=json.loads,
-            decode=lambda value: json.dumps(value),
+            decode=json.dumps,
         ),
         f("family", replace=True),
         *fields("cpu memory networkMode executionRoleArn taskRoleArn", replace=True),
@@ -201,7 +205,9 @@ def _public(value: Any) -> str:
 SERVICE: Final = Resource(
     token="aws:ecs/service:Service",
     service="ecs",
-    create=lambda op: str(op.call(call("create_service", result="service.serviceArn"), op.creating_fields(), op.tags_at_create())),
+    create=lambda op: str(
+        op.call(call("create_service", result="service.serviceArn"), op.creating_fields(), op.tags_at_create())
+    ),
     read=_read_service,
     delete=_delete_service,
     inputs=(

@@ -1,4 +1,4 @@
-"""IAM: roles and their inline policies."""
+"""IAM: roles, their inline policies and the managed ones attached to them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from sandbox.provider.operation import Operation
-from sandbox.provider.table import Resource, Tags, call, f, update
+from sandbox.provider.table import Description, Resource, Tags, call, f, fields, update
 
 
 def document(value: Any) -> Any:
@@ -22,6 +22,11 @@ def _put_policy(op: Operation) -> str:
 
 def _part(position: int) -> Any:
     return lambda op: op.id.split(":", 1)[position]
+
+
+def _trust(op: Operation) -> None:
+    # The same document has another member name here than in the create call.
+    op.api("update_assume_role_policy", RoleName=op.id, PolicyDocument=op.inputs["assumeRolePolicy"])
 
 
 def _delete_role(op: Operation) -> None:
@@ -49,10 +54,7 @@ ROLE: Final = Resource(
     ),
     outputs=(f("arn"), f("uniqueId", read="RoleId"), f("createDate")),
     updates=(
-        update(
-            "assumeRolePolicy",
-            call("update_assume_role_policy", {"RoleName": "$id", "PolicyDocument": "$assumeRolePolicy"}),
-        ),
+        update("assumeRolePolicy", _trust),
         update("description maxSessionDuration", call("update_role", {"RoleName": "$id"})),
     ),
     tags=Tags(
@@ -76,9 +78,35 @@ ROLE_POLICY: Final = Resource(
         f("name", read="PolicyName", replace=True),
         f("policy", read="PolicyDocument", json=True, decode=document),
     ),
-    updates=(update("policy", lambda op: None if _put_policy(op) else None),),
+    updates=(update("policy", _put_policy),),
     missing=("NoSuchEntity",),
     physical_name="name",
 )
 
-RESOURCES: Final = (ROLE, ROLE_POLICY)
+
+def _attach(op: Operation) -> str:
+    role, policy = op.inputs["role"], op.inputs["policyArn"]
+    op.api("attach_role_policy", RoleName=role, PolicyArn=policy)
+    return f"{role}/{policy}"
+
+
+def _read_attachment(op: Operation) -> Description | None:
+    role, _, policy = op.id.partition("/")
+    for page in op.client().get_paginator("list_attached_role_policies").paginate(RoleName=role):
+        if any(attached["PolicyArn"] == policy for attached in page["AttachedPolicies"]):
+            return {"Role": role, "PolicyArn": policy}
+    return None
+
+
+# The plugin's id has a random part; role and policy, as an import names it, let a read find it.
+ROLE_POLICY_ATTACHMENT: Final = Resource(
+    token="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+    service="iam",
+    create=_attach,
+    read=_read_attachment,
+    delete=call("detach_role_policy", {"RoleName": "$role", "PolicyArn": "$policyArn"}),
+    inputs=fields("role policyArn", replace=True),
+    missing=("NoSuchEntity",),
+)
+
+RESOURCES: Final = (ROLE, ROLE_POLICY, ROLE_POLICY_ATTACHMENT)

@@ -42,6 +42,11 @@ def _read_alias(op: Operation) -> Description | None:
     return None
 
 
+def _create_alias(op: Operation) -> str:
+    op.api("create_alias", AliasName=op.inputs["name"], TargetKeyId=op.inputs["targetKeyId"])
+    return str(op.inputs["name"])
+
+
 KEY: Final = Resource(
     token="aws:kms/key:Key",
     service="kms",
@@ -49,7 +54,9 @@ KEY: Final = Resource(
     read=call("describe_key", {"KeyId": "$id"}, "KeyMetadata"),
     more=(
         call("get_key_policy", {"KeyId": "$id", "PolicyName": "default"}, "{Policy: Policy}"),
-        call("get_key_rotation_status", {"KeyId": "$id"}, "{Rotation: KeyRotationEnabled, Period: RotationPeriodInDays}"),
+        call(
+            "get_key_rotation_status", {"KeyId": "$id"}, "{Rotation: KeyRotationEnabled, Period: RotationPeriodInDays}"
+        ),
     ),
     delete=_schedule_deletion,
     inputs=(
@@ -82,7 +89,7 @@ KEY: Final = Resource(
 ALIAS: Final = Resource(
     token="aws:kms/alias:Alias",
     service="kms",
-    create=lambda op: _create_alias(op),
+    create=_create_alias,
     read=_read_alias,
     delete=call("delete_alias", {"AliasName": "$id"}),
     inputs=(f("name", "AliasName", replace=True), f("targetKeyId", equal=same_key)),
@@ -91,11 +98,6 @@ ALIAS: Final = Resource(
     missing=("NotFoundException",),
     physical_name="name",
 )
-
-
-def _create_alias(op: Operation) -> str:
-    op.api("create_alias", AliasName=op.inputs["name"], TargetKeyId=op.inputs["targetKeyId"])
-    return str(op.inputs["name"])
 
 
 RESOURCES: Final = (KEY, ALIAS)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sandbox.provider import assets
 from sandbox.provider.errors import ProviderError
 from sandbox.provider.operation import Operation
-from sandbox.provider.table import Description, Resource, Tags, call, f, fields, update
+from sandbox.provider.table import Description, Failure, Resource, Tags, call, f, fields, update
 
 CONFIGURATION: Final = (
     "role",
@@ -23,6 +24,7 @@ CONFIGURATION: Final = (
     "kmsKeyArn",
     "loggingConfig",
 )
+CREATE_ONLY: Final = "CREATE_ONLY"  # called when created or replaced, never on an update or delete
 
 
 def _zip(op: Operation) -> bytes:
@@ -54,12 +56,24 @@ def _read(op: Operation) -> Description | None:
     return {**found["Configuration"], "Tags": found.get("Tags") or {}, "ReservedConcurrentExecutions": concurrency}
 
 
+def _network(_: Operation, found: Description) -> dict[str, Any] | None:
+    """A function that left its network keeps an empty one in Lambda's answers."""
+    network = found.get("VpcConfig") or {}
+    if not network.get("SubnetIds"):
+        return None
+    return {"subnetIds": network["SubnetIds"], "securityGroupIds": network.get("SecurityGroupIds") or []}
+
+
 def _ready(op: Operation, found: Description) -> bool:
     for name in ("State", "LastUpdateStatus"):
         if found.get(name) == "Failed":
             reason = found.get("StateReason") or found.get("LastUpdateStatusReason")
             raise ProviderError(f"the function {op.id} failed: {reason}")
     return found.get("State", "Active") == "Active" and found.get("LastUpdateStatus", "Successful") == "Successful"
+
+
+def _invoke_arn(op: Operation, found: Description) -> str:
+    return f"arn:aws:apigateway:{op.region}:lambda:path/2015-03-31/functions/{found['FunctionArn']}/invocations"
 
 
 FUNCTION: Final = Resource(
@@ -76,7 +90,12 @@ FUNCTION: Final = Resource(
         f("memorySize", default=128),
         f("description", empty=""),
         f("environment", block=(f("variables"),), empty={"variables": {}}),
-        f("vpcConfig", block=(f("subnetIds", unordered=True), f("securityGroupIds", unordered=True))),
+        f(
+            "vpcConfig",
+            get=_network,
+            block=(f("subnetIds", unordered=True), f("securityGroupIds", unordered=True)),
+            empty={"subnetIds": [], "securityGroupIds": []},
+        ),
         f("architectures", computed=True),
         f("kmsKeyArn", "KMSKeyArn", empty=""),
         f("loggingConfig", computed=True, block=(f("logFormat"), f("logGroup", computed=True))),
@@ -84,7 +103,7 @@ FUNCTION: Final = Resource(
     ),
     outputs=(
         f("arn", read="FunctionArn"),
-        f("invokeArn", get=lambda op, found: _invoke_arn(op, found)),
+        f("invokeArn", get=_invoke_arn),
         *fields("codeSha256 lastModified version"),
     ),
     updates=(
@@ -101,13 +120,11 @@ FUNCTION: Final = Resource(
 )
 
 
-def _invoke_arn(op: Operation, found: Description) -> str:
-    return f"arn:aws:apigateway:{op.region}:lambda:path/2015-03-31/functions/{found['FunctionArn']}/invocations"
-
-
 def _invoke(op: Operation) -> str:
     name, qualifier, text = op.inputs["functionName"], op.wanted("qualifier"), op.inputs["input"]
-    answer = op.api("invoke", FunctionName=name, Qualifier=qualifier, Payload=text.encode(), InvocationType="RequestResponse")
+    answer = op.api(
+        "invoke", FunctionName=name, Qualifier=qualifier, Payload=text.encode(), InvocationType="RequestResponse"
+    )
     result = answer["Payload"].read().decode()
     if answer.get("FunctionError"):
         raise ProviderError(f"the function {name} failed ({answer['FunctionError']}): {result}")
@@ -120,7 +137,10 @@ def _read_invocation(op: Operation) -> Description | None:
     return {"result": op.state["result"]} if "result" in op.state else None
 
 
-def _json_input(inputs: Any) -> list[tuple[str, str]]:
+def _invocable(inputs: Mapping[str, Any]) -> list[Failure]:
+    scope = inputs.get("lifecycleScope", CREATE_ONLY)
+    if scope != CREATE_ONLY:
+        return [("lifecycleScope", f"of the lifecycle scopes only {CREATE_ONLY} is modelled, not {scope}")]
     try:
         json.loads(inputs.get("input", "{}"))
     except json.JSONDecodeError as error:
@@ -137,9 +157,10 @@ INVOCATION: Final = Resource(
     inputs=(
         *fields("functionName input triggers", read=None, replace=True),
         f("qualifier", read=None, replace=True, default="$LATEST"),
+        f("lifecycleScope", read=None, replace=True, default=CREATE_ONLY),
     ),
     outputs=(f("result"),),
-    check=_json_input,
+    check=_invocable,
 )
 
 RESOURCES: Final = (FUNCTION, INVOCATION)

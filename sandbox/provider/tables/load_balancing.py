@@ -233,17 +233,29 @@ LISTENER: Final = Resource(
         f("port"),
         f("protocol", computed=True),
         f("sslPolicy", computed=True),
-        f("certificateArn", "Certificates", encode=lambda arn: [{"CertificateArn": arn}], decode=lambda items: (items or [{}])[0].get("CertificateArn")),
+        f(
+            "certificateArn",
+            "Certificates",
+            encode=lambda arn: [{"CertificateArn": arn}],
+            decode=lambda items: (items or [{}])[0].get("CertificateArn"),
+        ),
         f("defaultActions", block=ACTION),
     ),
     outputs=(f("arn", read="ListenerArn"),),
-    updates=(update("port protocol sslPolicy certificateArn defaultActions", call("modify_listener", {"ListenerArn": "$id"})),),
+    updates=(
+        update(
+            "port protocol sslPolicy certificateArn defaultActions", call("modify_listener", {"ListenerArn": "$id"})
+        ),
+    ),
     tags=TAGS,
     missing=("ListenerNotFound",),
     check=_actions("defaultActions"),
 )
 
-CONDITION_FIELDS: Final = {"pathPattern": ("path-pattern", "PathPatternConfig"), "hostHeader": ("host-header", "HostHeaderConfig")}
+CONDITION_FIELDS: Final = {
+    "pathPattern": ("path-pattern", "PathPatternConfig"),
+    "hostHeader": ("host-header", "HostHeaderConfig"),
+}
 
 
 def _to_conditions(conditions: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -270,6 +282,10 @@ def _listener_of(op: Operation, _: Description) -> str:
     return op.id.replace(":listener-rule/", ":listener/").rpartition("/")[0]
 
 
+def _set_priority(op: Operation) -> None:
+    op.api("set_rule_priorities", RulePriorities=[{"RuleArn": op.id, "Priority": int(op.inputs["priority"])}])
+
+
 LISTENER_RULE: Final = Resource(
     token="aws:lb/listenerRule:ListenerRule",
     service="elbv2",
@@ -292,7 +308,7 @@ LISTENER_RULE: Final = Resource(
     updates=(
         update(
             "priority",
-            lambda op: _set_priority(op),
+            _set_priority,
         ),
         update("conditions actions", call("modify_rule", {"RuleArn": "$id"})),
     ),
@@ -301,10 +317,6 @@ LISTENER_RULE: Final = Resource(
     required=("priority",),
     check=_actions("actions"),
 )
-
-
-def _set_priority(op: Operation) -> None:
-    op.api("set_rule_priorities", RulePriorities=[{"RuleArn": op.id, "Priority": int(op.inputs["priority"])}])
 
 
 RESOURCES: Final = (LOAD_BALANCER, TARGET_GROUP, LISTENER, LISTENER_RULE)

@@ -31,7 +31,9 @@ def arn(kind: str) -> Field:
 
 
 def _attach(op: Operation) -> str:
-    gateway = str(op.call(call("create_internet_gateway", result="InternetGateway.InternetGatewayId"), extra=op.tags_at_create()))
+    gateway = str(
+        op.call(call("create_internet_gateway", result="InternetGateway.InternetGatewayId"), extra=op.tags_at_create())
+    )
     if vpc := op.inputs.get("vpcId"):
         op.api("attach_internet_gateway", InternetGatewayId=gateway, VpcId=vpc)
     return gateway
@@ -73,7 +75,11 @@ def _target(op: Operation) -> dict[str, Any]:
 
 def _routes(op: Operation, table: str) -> list[Description]:
     found = op.api("describe_route_tables", RouteTableIds=[table])["RouteTables"]
-    return [{**route, "destination": route.get("DestinationCidrBlock", "")} for route in found[0]["Routes"]] if found else []
+    return (
+        [{**route, "destination": route.get("DestinationCidrBlock", "")} for route in found[0]["Routes"]]
+        if found
+        else []
+    )
 
 
 def _read_route(op: Operation) -> Description | None:
@@ -117,7 +123,11 @@ def _endpoint_ready(op: Operation, found: Description) -> bool:
 
 def _modify_endpoint(op: Operation) -> None:
     request: dict[str, Any] = {}
-    for name, member in (("subnetIds", "SubnetIds"), ("routeTableIds", "RouteTableIds"), ("securityGroupIds", "SecurityGroupIds")):
+    for name, member in (
+        ("subnetIds", "SubnetIds"),
+        ("routeTableIds", "RouteTableIds"),
+        ("securityGroupIds", "SecurityGroupIds"),
+    ):
         old, new = set(op.known(name) or []), set(op.inputs.get(name) or [])
         if new - old:
             request[f"Add{member}"] = sorted(new - old)
@@ -142,7 +152,6 @@ VPC: Final = Resource(
     delete=call("delete_vpc", {"VpcId": "$id"}),
     inputs=(
         f("cidrBlock", replace=True),
-        f("instanceTenancy", default="default"),
         f("enableDnsSupport", "EnableDnsSupport.Value", read="EnableDnsSupport", create=False, default=True),
         f("enableDnsHostnames", "EnableDnsHostnames.Value", read="EnableDnsHostnames", create=False, default=False),
     ),
@@ -171,9 +180,7 @@ SUBNET: Final = Resource(
         f("mapPublicIpOnLaunch", "MapPublicIpOnLaunch.Value", read="MapPublicIpOnLaunch", create=False, default=False),
     ),
     outputs=(f("arn", read="SubnetArn"), f("availabilityZoneId"), f("ownerId")),
-    updates=(
-        update("mapPublicIpOnLaunch", call("modify_subnet_attribute", {"SubnetId": "$id"}), after_create=True),
-    ),
+    updates=(update("mapPublicIpOnLaunch", call("modify_subnet_attribute", {"SubnetId": "$id"}), after_create=True),),
     tags=tags("subnet"),
     missing=("InvalidSubnetID.NotFound",),
     ready=lambda _, found: bool(found["State"] == "available"),

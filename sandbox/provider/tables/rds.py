@@ -1,7 +1,7 @@
 """RDS: instances (created or restored), subnet groups, parameter groups.
 
-A restore takes only part of the arguments; what it can't take is changed afterwards, as the plugin does (Terraform AWS provider,
-internal/service/rds/instance.go).
+A restore takes only part of the arguments; what it can't take is changed afterwards, as the plugin does (Terraform AWS
+provider, internal/service/rds/instance.go).
 """
 
 from __future__ import annotations
@@ -15,8 +15,16 @@ from sandbox.provider.table import Description, Failure, Field, Resource, Tags, 
 
 MANAGED: Final = "Managed by Pulumi"
 SETTLED: Final = ("available", "storage-optimization")
-FAILED: Final = ("failed", "stopped", "storage-full", "restore-error", "deleting", "inaccessible-encryption-credentials")
+FAILED: Final = (
+    "failed",
+    "stopped",
+    "storage-full",
+    "restore-error",
+    "deleting",
+    "inaccessible-encryption-credentials",
+)
 PARAMETERS_PER_CALL: Final = 20
+POSTGRES_PORT: Final = 5432
 
 RESTORE: Final = (
     "autoMinorVersionUpgrade",
@@ -80,13 +88,19 @@ def _fields(op: Operation, names: tuple[str, ...]) -> tuple[Field, ...]:
 def _create(op: Operation) -> str:
     if op.inputs.get("snapshotIdentifier"):
         operation = call(
-            "restore_db_instance_from_db_snapshot", {"DBSnapshotIdentifier": "$snapshotIdentifier"}, "DBInstance.DbiResourceId"
+            "restore_db_instance_from_db_snapshot",
+            {"DBSnapshotIdentifier": "$snapshotIdentifier"},
+            "DBInstance.DbiResourceId",
         )
         return str(op.call(operation, _fields(op, RESTORE), op.tags_at_create()))
     missing = [name for name in ("allocatedStorage", "engine", "password", "username") if op.inputs.get(name) is None]
     if missing:
         raise ProviderError(f"a new database needs {', '.join(missing)}")
-    return str(op.call(call("create_db_instance", result="DBInstance.DbiResourceId"), op.creating_fields(), op.tags_at_create()))
+    return str(
+        op.call(
+            call("create_db_instance", result="DBInstance.DbiResourceId"), op.creating_fields(), op.tags_at_create()
+        )
+    )
 
 
 def _after_restore(op: Operation) -> None:
@@ -98,7 +112,9 @@ def _after_restore(op: Operation) -> None:
 
 
 def _wait(op: Operation) -> None:
-    op.until(lambda: op.describe() and _ready(op, op.description), f"waiting for the database {op.inputs.get('identifier')}")
+    op.until(
+        lambda: op.describe() and _ready(op, op.description), f"waiting for the database {op.inputs.get('identifier')}"
+    )
 
 
 def _ready(op: Operation, found: Description) -> bool:
@@ -114,8 +130,14 @@ def _modify(op: Operation) -> None:
     if "identifier" in op.changed:
         extra["NewDBInstanceIdentifier"] = op.inputs["identifier"]
     if "enabledCloudwatchLogsExports" in op.changed:
-        old, new = (set(values or []) for values in (op.known("enabledCloudwatchLogsExports"), op.inputs.get("enabledCloudwatchLogsExports")))
-        extra["CloudwatchLogsExportConfiguration"] = {"EnableLogTypes": sorted(new - old), "DisableLogTypes": sorted(old - new)}
+        old, new = (
+            set(values or [])
+            for values in (op.known("enabledCloudwatchLogsExports"), op.inputs.get("enabledCloudwatchLogsExports"))
+        )
+        extra["CloudwatchLogsExportConfiguration"] = {
+            "EnableLogTypes": sorted(new - old),
+            "DisableLogTypes": sorted(old - new),
+        }
     operation = call(
         "modify_db_instance",
         {
@@ -144,11 +166,18 @@ def _same_version(old: Any, new: Any) -> bool:
     return str(old) == str(new) or str(old).startswith(f"{new}.")
 
 
-def _final_snapshot(inputs: Mapping[str, Any]) -> list[Failure]:
+def _allowed(inputs: Mapping[str, Any]) -> list[Failure]:
     retention = inputs.get("backupRetentionPeriod")
     if retention is not None and not 0 <= float(retention) <= 35:
         return [("backupRetentionPeriod", f"backupRetentionPeriod must be 0 to 35 days, not {retention}")]
+    if inputs.get("port", POSTGRES_PORT) != POSTGRES_PORT:
+        return [("port", f"only the port {POSTGRES_PORT} is modelled, not {inputs['port']}")]
     return []
+
+
+def _endpoint(_: Operation, found: Description) -> str | None:
+    endpoint = found.get("Endpoint") or {}
+    return f"{endpoint['Address']}:{endpoint['Port']}" if endpoint.get("Address") else None
 
 
 INSTANCE: Final = Resource(
@@ -170,13 +199,19 @@ INSTANCE: Final = Resource(
         f("dbName", replace=True, computed=True),
         f("username", "MasterUsername", replace=True, computed=True),
         f("password", "MasterUserPassword", read=None, sensitive=True),
-        f("port", read="Endpoint.Port", computed=True, equal=lambda old, new: True),
+        # An emulated instance listens where this machine has room, so the port asked for is never the one it has.
+        f("port", read="Endpoint.Port", computed=True, equal=lambda _, __: True),
         f("multiAz", computed=True),
         f("availabilityZone", replace=True, computed=True),
         f("publiclyAccessible", default=False),
         f("dbSubnetGroupName", read="DBSubnetGroup.DBSubnetGroupName", computed=True, ignore_case=True),
         f("vpcSecurityGroupIds", read="VpcSecurityGroups[].VpcSecurityGroupId", unordered=True, computed=True),
-        f("parameterGroupName", "DBParameterGroupName", read="DBParameterGroups[0].DBParameterGroupName", computed=True),
+        f(
+            "parameterGroupName",
+            "DBParameterGroupName",
+            read="DBParameterGroups[0].DBParameterGroupName",
+            computed=True,
+        ),
         f("backupRetentionPeriod", computed=True),
         f("backupWindow", "PreferredBackupWindow", computed=True, ignore_case=True),
         f("maintenanceWindow", "PreferredMaintenanceWindow", computed=True, ignore_case=True),
@@ -184,7 +219,12 @@ INSTANCE: Final = Resource(
         f("copyTagsToSnapshot", default=False),
         f("deletionProtection", default=False),
         f("caCertIdentifier", "CACertificateIdentifier", computed=True),
-        f("iamDatabaseAuthenticationEnabled", "EnableIAMDatabaseAuthentication", read="IAMDatabaseAuthenticationEnabled", default=False),
+        f(
+            "iamDatabaseAuthenticationEnabled",
+            "EnableIAMDatabaseAuthentication",
+            read="IAMDatabaseAuthenticationEnabled",
+            default=False,
+        ),
         f(
             "enabledCloudwatchLogsExports",
             "EnableCloudwatchLogsExports",
@@ -202,7 +242,7 @@ INSTANCE: Final = Resource(
     outputs=(
         f("arn", read="DBInstanceArn"),
         f("address", read="Endpoint.Address"),
-        f("endpoint", get=lambda _, found: _endpoint(found)),
+        f("endpoint", get=_endpoint),
         f("resourceId", read="DbiResourceId"),
         f("status", read="DBInstanceStatus"),
         f("engineVersionActual", read="EngineVersion"),
@@ -222,13 +262,8 @@ INSTANCE: Final = Resource(
     wait_gone=True,
     patience=3600,
     physical_name="identifier",
-    check=_final_snapshot,
+    check=_allowed,
 )
-
-
-def _endpoint(found: Description) -> str | None:
-    endpoint = found.get("Endpoint") or {}
-    return f"{endpoint['Address']}:{endpoint['Port']}" if endpoint.get("Address") else None
 
 
 _SUBNET_ARN: Final = {"ResourceName": lambda op: op.known("arn")}
@@ -257,7 +292,11 @@ def _set_parameters(op: Operation) -> None:
     new = op.inputs.get("parameters") or []
     wanted = [_parameter(item) for item in new if item not in old]
     for start in range(0, len(wanted), PARAMETERS_PER_CALL):
-        op.api("modify_db_parameter_group", DBParameterGroupName=op.id, Parameters=wanted[start : start + PARAMETERS_PER_CALL])
+        op.api(
+            "modify_db_parameter_group",
+            DBParameterGroupName=op.id,
+            Parameters=wanted[start : start + PARAMETERS_PER_CALL],
+        )
     names = {item["name"] for item in new}
     dropped = [{**_parameter(item), "ApplyMethod": "pending-reboot"} for item in old if item["name"] not in names]
     if dropped:
@@ -275,7 +314,11 @@ def _parameter(item: Mapping[str, Any]) -> dict[str, str]:
 def _user_parameters(op: Operation, _: Description) -> list[dict[str, str]]:
     pages = op.client().get_paginator("describe_db_parameters").paginate(DBParameterGroupName=op.id, Source="user")
     return [
-        {"name": item["ParameterName"], "value": item["ParameterValue"], "applyMethod": item.get("ApplyMethod") or "immediate"}
+        {
+            "name": item["ParameterName"],
+            "value": item["ParameterValue"],
+            "applyMethod": item.get("ApplyMethod") or "immediate",
+        }
         for page in pages
         for item in page["Parameters"]
     ]

@@ -55,7 +55,10 @@ def _change(op: Operation, zone: str, action: str, record: Mapping[str, Any]) ->
     batch = {"Comment": "Managed by Pulumi", "Changes": [{"Action": action, "ResourceRecordSet": record}]}
     change = op.api("change_resource_record_sets", HostedZoneId=zone, ChangeBatch=batch)["ChangeInfo"]
     if change["Status"] != "INSYNC":
-        op.until(lambda: op.api("get_change", Id=change["Id"])["ChangeInfo"]["Status"] == "INSYNC", f"waiting for {record['Name']}")
+        op.until(
+            lambda: op.api("get_change", Id=change["Id"])["ChangeInfo"]["Status"] == "INSYNC",
+            f"waiting for {record['Name']}",
+        )
 
 
 def _create_record(op: Operation) -> str:
@@ -78,7 +81,7 @@ def _find_record(op: Operation) -> dict[str, Any] | None:
     for page in pages:
         for record in page["ResourceRecordSets"]:
             if (
-                _same_name(_unescaped(record["Name"]), match["name"])
+                _same_name(_spelled(record["Name"]), match["name"])
                 and record["Type"] == match["type"]
                 and record.get("SetIdentifier") == match["set"]
             ):
@@ -86,8 +89,9 @@ def _find_record(op: Operation) -> dict[str, Any] | None:
     return None
 
 
-def _unescaped(name: str) -> str:
-    return name.replace("\\052", "*")
+def _spelled(name: str) -> str:
+    """A name as people write it: Route 53 escapes the asterisk and ends with a dot."""
+    return name.replace("\\052", "*").rstrip(".")
 
 
 def _read_record(op: Operation) -> Description | None:
@@ -101,7 +105,11 @@ def _read_record(op: Operation) -> Description | None:
         "records": [item["Value"] for item in record.get("ResourceRecords") or []],
         "failover": [{"type": record["Failover"]}] if record.get("Failover") else [],
         "aliases": [
-            {"name": alias["DNSName"], "zoneId": alias["HostedZoneId"], "evaluateTargetHealth": alias["EvaluateTargetHealth"]}
+            {
+                "name": alias["DNSName"],
+                "zoneId": alias["HostedZoneId"],
+                "evaluateTargetHealth": alias["EvaluateTargetHealth"],
+            }
         ]
         if alias
         else [],
@@ -132,9 +140,10 @@ RECORD: Final = Resource(
     delete=_delete_record,
     inputs=(
         f("zoneId", replace=True),
-        f("name", replace=True, equal=_same_name),
-        f("type", replace=True),
-        f("setIdentifier", replace=True),
+        f("name", replace=True, equal=_same_name, decode=_spelled),
+        # The plugin makes a record of another type or identifier within an update, which changes the id; the engine's
+        # protocol has no word for that.
+        *fields("type setIdentifier", replace=True),
         f("ttl", "TTL"),
         f("records", unordered=True),
         f("aliases", block=(f("name", equal=_same_name), f("zoneId"), f("evaluateTargetHealth"))),
@@ -142,7 +151,7 @@ RECORD: Final = Resource(
         f("healthCheckId"),
         f("allowOverwrite", read=None, default=False),
     ),
-    outputs=(f("fqdn", get=lambda _, found: _unescaped(found["Name"]).rstrip(".")),),
+    outputs=(f("fqdn", get=lambda _, found: _spelled(found["Name"])),),
     updates=(update("ttl records aliases failoverRoutingPolicies healthCheckId", _update_record),),
     missing=("NoSuchHostedZone",),
     check=_record_kind,
@@ -221,7 +230,9 @@ HEALTH_CHECK: Final = Resource(
     updates=(update(" ".join(CHECK_UPDATED), _update_check),),
     tags=Tags(
         create="",
-        read=call("list_tags_for_resource", {"ResourceType": "healthcheck", "ResourceId": "$id"}, "ResourceTagSet.Tags"),
+        read=call(
+            "list_tags_for_resource", {"ResourceType": "healthcheck", "ResourceId": "$id"}, "ResourceTagSet.Tags"
+        ),
         put=_put_tags,
     ),
     missing=("NoSuchHealthCheck",),

@@ -105,10 +105,20 @@ def _suspend(op: Operation) -> None:
         op.api("put_bucket_versioning", Bucket=op.id, VersioningConfiguration={"Status": "Suspended"})
 
 
+def _put_versioning(op: Operation) -> str:
+    bucket = str(op.inputs["bucket"])
+    op.api(
+        "put_bucket_versioning",
+        Bucket=bucket,
+        VersioningConfiguration={"Status": op.inputs["versioningConfiguration"]["status"]},
+    )
+    return bucket
+
+
 VERSIONING: Final = Resource(
     token="aws:s3/bucketVersioning:BucketVersioning",
     service="s3",
-    create=lambda op: _put_versioning(op),
+    create=_put_versioning,
     read=call("get_bucket_versioning", {"Bucket": "$id"}),
     delete=_suspend,
     inputs=(
@@ -119,16 +129,10 @@ VERSIONING: Final = Resource(
             block=(f("status"),),
         ),
     ),
-    updates=(update("versioningConfiguration", lambda op: None if _put_versioning(op) else None),),
+    updates=(update("versioningConfiguration", _put_versioning),),
     missing=MISSING_BUCKET,
     gone=lambda found: "Status" not in found,
 )
-
-
-def _put_versioning(op: Operation) -> str:
-    bucket = str(op.inputs["bucket"])
-    op.api("put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": op.inputs["versioningConfiguration"]["status"]})
-    return bucket
 
 
 ENCRYPTION: Final = _configuration(
@@ -297,7 +301,7 @@ OBJECT: Final = Resource(
     updates=(
         update(
             "content contentBase64 source contentType cacheControl kmsKeyId serverSideEncryption",
-            lambda op: None if _put_object(op) else None,
+            _put_object,
         ),
     ),
     missing=("404", "NoSuchKey", "NoSuchBucket"),
@@ -315,4 +319,3 @@ RESOURCES: Final = (
     LIFECYCLE,
     OBJECT,
 )
-

@@ -39,7 +39,11 @@ SCHEDULE: Final = Resource(
             "target",
             block=(
                 *fields("arn roleArn input"),
-                f("retryPolicy", computed=True, block=fields("maximumEventAgeInSeconds maximumRetryAttempts", computed=True)),
+                f(
+                    "retryPolicy",
+                    computed=True,
+                    block=fields("maximumEventAgeInSeconds maximumRetryAttempts", computed=True),
+                ),
             ),
         ),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sandbox.provider.operation import Operation
-from sandbox.provider.table import Description, Resource, Tags, call, f, update
+from sandbox.provider.table import Description, Resource, Tags, call, f, fields, update
 from sandbox.provider.tables.kms import same_key
 
 CURRENT: Final = "AWSCURRENT"
@@ -25,7 +25,9 @@ def _replicate(op: Operation) -> None:
     added = [_replica(new[region]) for region in new if region not in old]
     if added:
         force = bool(op.wanted("forceOverwriteReplicaSecret"))
-        op.api("replicate_secret_to_regions", SecretId=op.id, AddReplicaRegions=added, ForceOverwriteReplicaSecret=force)
+        op.api(
+            "replicate_secret_to_regions", SecretId=op.id, AddReplicaRegions=added, ForceOverwriteReplicaSecret=force
+        )
 
 
 def _delete_secret(op: Operation) -> None:
@@ -72,8 +74,7 @@ SECRET: Final = Resource(
 
 
 def _put_version(op: Operation) -> str:
-    stages = {"VersionStages": op.inputs["versionStages"]} if op.inputs.get("versionStages") else {}
-    answer = op.api("put_secret_value", SecretId=op.inputs["secretId"], SecretString=op.inputs["secretString"], **stages)
+    answer = op.api("put_secret_value", SecretId=op.inputs["secretId"], SecretString=op.inputs["secretString"])
     return f"{answer['ARN']}|{answer['VersionId']}"
 
 
@@ -108,9 +109,8 @@ SECRET_VERSION: Final = Resource(
     inputs=(
         f("secretId", read="ARN", replace=True, equal=lambda old, new: old == new or f":secret:{new}-" in str(old)),
         f("secretString", replace=True, sensitive=True),
-        f("versionStages", computed=True, unordered=True),
     ),
-    outputs=(f("arn", read="ARN"), f("versionId")),
+    outputs=(f("arn", read="ARN"), *fields("versionId versionStages")),
     missing=("ResourceNotFoundException", "InvalidRequestException"),
     required=("secretString",),
 )
@@ -144,7 +144,7 @@ PARAMETER: Final = Resource(
         f("tier", computed=True),
     ),
     outputs=(f("arn", read="ARN"), f("version")),
-    updates=(update("type value description keyId tier", lambda op: None if _put_parameter(op) else None),),
+    updates=(update("type value description keyId tier", _put_parameter),),
     tags=Tags(
         read=call("list_tags_for_resource", {"ResourceType": "Parameter", "ResourceId": "$id"}, "TagList"),
         target={"ResourceType": "Parameter", "ResourceId": "$id"},
@@ -157,4 +157,3 @@ PARAMETER: Final = Resource(
 )
 
 RESOURCES: Final = (SECRET, SECRET_VERSION, PARAMETER)
-

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sandbox.provider.operation import Operation
-from sandbox.provider.table import Failure, Resource, call, f, fields, update
+from sandbox.provider.table import Description, Failure, Resource, call, f, fields, update
 from sandbox.provider.tables.network import arn, tags
 
 RULE_SOURCES: Final = ("cidrIpv4", "referencedSecurityGroupId")
+ALL_PROTOCOLS: Final = "-1"
 
 
 def _create_group(op: Operation) -> str:
@@ -72,6 +73,15 @@ def _one_source(inputs: Mapping[str, Any]) -> list[Failure]:
     return []
 
 
+def _port(name: str) -> Any:
+    """Where a rule has no ports (all protocols), AWS answers -1 for both."""
+
+    def read(_: Operation, found: Description) -> Any:
+        return None if found["IpProtocol"] == ALL_PROTOCOLS else found.get(f"{name[0].upper()}{name[1:]}")
+
+    return read
+
+
 def _rule(direction: str) -> Resource:
     return Resource(
         token=f"aws:vpc/securityGroup{direction.title()}Rule:SecurityGroup{direction.title()}Rule",
@@ -83,13 +93,14 @@ def _rule(direction: str) -> Resource:
         ),
         inputs=(
             f("securityGroupId", read="GroupId", replace=True),
-            *fields("ipProtocol fromPort toPort cidrIpv4 description"),
+            *fields("ipProtocol cidrIpv4 description"),
+            *(f(name, get=_port(name)) for name in ("fromPort", "toPort")),
             f("referencedSecurityGroupId", read="ReferencedGroupInfo.GroupId"),
         ),
         outputs=(arn("security-group-rule"), f("securityGroupRuleId")),
         updates=(update("ipProtocol fromPort toPort cidrIpv4 referencedSecurityGroupId description", _modify),),
         tags=tags("security-group-rule"),
-        missing=("InvalidSecurityGroupRuleId.NotFound", "InvalidGroup.NotFound"),
+        missing=("InvalidSecurityGroupRuleId.NotFound", "InvalidPermission.NotFound", "InvalidGroup.NotFound"),
         check=_one_source,
     )
 

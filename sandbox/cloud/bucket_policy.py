@@ -1,0 +1,120 @@
+"""What an S3 bucket policy says to a request; pure functions over the policy document.
+
+Callers are either somebody of the bucket's own account or anonymous. Requests arrive over the loopback interface, which
+stands for TLS. A condition, principal or element that isn't modelled is an error, never ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any
+
+from sandbox.cloud.context import ACCOUNT
+
+# What is known of every request, by condition key in lower case.
+_FACTS = {"aws:securetransport": "true"}
+_OWN_FACTS = {"aws:principalaccount": ACCOUNT}
+_ELEMENTS = {"Sid", "Effect", "Principal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
+
+
+class Decision(Enum):
+    """IAM's three answers; NEUTRAL leaves it to whatever else may allow the request."""
+
+    PERMITTED = "permitted"
+    DENIED = "denied"
+    NEUTRAL = "neutral"
+
+
+def decide(policy: str | bytes, action: str, resource: str, *, anonymous: bool) -> Decision:
+    """Evaluate the policy: a matching Deny wins, then a matching Allow counts."""
+    effects = {
+        statement["Effect"]
+        for statement in _statements(policy)
+        if _concerns(statement, action, resource, anonymous) and _holds(statement, anonymous)
+    }
+    if "Deny" in effects:
+        return Decision.DENIED
+    return Decision.PERMITTED if "Allow" in effects else Decision.NEUTRAL
+
+
+def check(policy: str | bytes) -> None:
+    """Raise NotImplementedError for a policy that `decide` could not evaluate for some request."""
+    for statement in _statements(policy):
+        if unknown := statement.keys() - _ELEMENTS:
+            raise NotImplementedError(f"the sandbox's bucket policies have no {', '.join(sorted(unknown))}")
+        for anonymous in (True, False):
+            if _meant(statement.get("Principal"), anonymous):
+                _holds(statement, anonymous)
+
+
+def _statements(policy: str | bytes) -> Iterator[dict[str, Any]]:
+    yield from _listed(json.loads(policy)["Statement"])
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _concerns(statement: dict[str, Any], action: str, resource: str, anonymous: bool) -> bool:
+    return (
+        _meant(statement.get("Principal"), anonymous)
+        and _covered(statement, "Action", action.lower(), str.lower)
+        and _covered(statement, "Resource", resource, str)
+    )
+
+
+def _meant(principal: Any, anonymous: bool) -> bool:
+    """Whether the caller is among the statement's principals; AWS's services and single roles are never the caller."""
+    if principal == "*":
+        return True
+    named = [str(name) for name in _listed(principal.get("AWS", []))] if isinstance(principal, dict) else []
+    if "*" in named:
+        return True
+    return not anonymous and any(name in (ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root") for name in named)
+
+
+def _covered(statement: dict[str, Any], element: str, value: str, spelled: Callable[[str], str]) -> bool:
+    if f"Not{element}" in statement:
+        return not _covered({element: statement[f"Not{element}"]}, element, value, spelled)
+    return any(_like(spelled(pattern), value) for pattern in _listed(statement[element]))
+
+
+def _like(pattern: str, value: str) -> bool:
+    """IAM's wildcards: * is anything, ? one character, all else literal."""
+    expression = "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
+    return re.fullmatch(expression, value, re.DOTALL) is not None
+
+
+_OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "Bool": lambda wanted, found: wanted.lower() == found.lower(),
+    "StringEquals": lambda wanted, found: wanted == found,
+    "StringLike": _like,
+    "ArnEquals": _like,
+    "ArnLike": _like,
+}
+_NEGATIVE = {"StringNotEquals": "StringEquals", "StringNotLike": "StringLike", "ArnNotEquals": "ArnEquals"}
+
+
+def _holds(statement: dict[str, Any], anonymous: bool) -> bool:
+    """Whether all conditions hold. None short-circuits: an unmodelled one is noticed wherever it stands."""
+    conditions = [
+        _condition(operator, key, [str(value) for value in _listed(values)], anonymous)
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, values in keys.items()
+    ]
+    return all(conditions)
+
+
+def _condition(operator: str, key: str, wanted: list[str], anonymous: bool) -> bool:
+    matches = _OPERATORS.get(_NEGATIVE.get(operator, operator))
+    if matches is None:
+        raise NotImplementedError(f"the sandbox's bucket policies have no condition operator {operator}")
+    found = (_FACTS | _OWN_FACTS).get(key.lower())
+    if found is None:
+        raise NotImplementedError(f"the sandbox's bucket policies have no condition key {key}")
+    if anonymous and key.lower() in _OWN_FACTS:  # the key is absent: only a negated operator matches
+        return operator in _NEGATIVE
+    return any(matches(value, found) for value in wanted) != (operator in _NEGATIVE)
