@@ -48,7 +48,8 @@ def refusals(resource: Resource, model: Model, inputs: Mapping[str, Any]) -> lis
                 f"{token} needs the input {physical!r}: generated names are not modelled, name it in the program",
             )
         )
-    return result or resource.check({name: value for name, value in inputs.items() if not contains_unknown(value)})
+    # Rules across properties can only be judged when all are known: the engine asks again before it creates.
+    return result or ([] if contains_unknown(inputs) else resource.check(inputs))
 
 
 def _unmodelled(token: str, path: str) -> str:

@@ -156,6 +156,12 @@ class Snapshots:
         content.ready.wait(READY_SECONDS)
         shutil.rmtree(content.directory, ignore_errors=True)
 
+    def forget_automated(self, backend: RDSBackend, resource_id: str) -> None:
+        """Delete an instance's automated snapshots with it."""
+        for name, snapshot in list(backend.database_snapshots.items()):
+            if snapshot.snapshot_type == "automated" and snapshot.database.dbi_resource_id == resource_id:
+                self.forget(backend.database_snapshots.pop(name))
+
     # -- restoring ----------------------------------------------------------------------------------------------
     def prepare(self, instance: Instance, directory: Path) -> None:
         """Make the server of a restored instance: exactly the snapshot's rows, roles and old passwords."""
@@ -345,12 +351,7 @@ def _install_deletion(snapshots: Snapshots) -> None:
             self, db_instance_identifier, final_db_snapshot_identifier, skip_final_snapshot, final
         )
         if delete_automated_backups is not False:
-            for snapshot in list(self.database_snapshots.values()):
-                if (
-                    snapshot.snapshot_type == "automated"
-                    and snapshot.database.dbi_resource_id == answer.dbi_resource_id
-                ):
-                    snapshots.forget(self.database_snapshots.pop(snapshot.db_snapshot_identifier))
+            snapshots.forget_automated(self, answer.dbi_resource_id)
         return answer
 
     RDSBackend.delete_db_instance = delete_db_instance  # type: ignore[method-assign]

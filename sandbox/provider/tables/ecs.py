@@ -232,6 +232,7 @@ SERVICE: Final = Resource(
         f(
             "deploymentCircuitBreaker",
             "deploymentConfiguration.deploymentCircuitBreaker",
+            computed=True,
             block=fields("enable rollback"),
         ),
         f("deploymentMinimumHealthyPercent", "deploymentConfiguration.minimumHealthyPercent", default=100),
