@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NEVER: Final = "never"
-"""What the sign of life says before the primary first answered."""
-
 CALLS: Final = Config(
     connect_timeout=5,
     read_timeout=30,
@@ -151,10 +148,8 @@ class Reader:
         return parse_sign_of_life(value)
 
 
-def parse_sign_of_life(value: str) -> datetime | None:
-    """The parameter's value: an ISO time with a zone, or NEVER. Raises pulumi.RunError for anything else."""
-    if value == NEVER:
-        return None
+def parse_sign_of_life(value: str) -> datetime:
+    """The parameter's value, an ISO time with a zone. Raises pulumi.RunError for anything else."""
     try:
         at = datetime.fromisoformat(value)
     except ValueError:

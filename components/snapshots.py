@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
 
 from components import naming, policies
-from components.facts import NEVER
 from components.scheduled_function import ScheduledFunction, ScheduledFunctionArgs
 
 SOURCE = Path(__file__).parent / "functions" / "snapshot_cycle"
@@ -41,23 +39,14 @@ class SnapshotCycleArgs:
 
 
 class SnapshotCycle(pulumi.ComponentResource):
-    """Function, schedule, and the parameter that keeps the primary's last sign of life.
+    """Function and schedule. The function also keeps when the primary last answered, in a parameter that it makes
+    itself: declared here, its changing value would be reported as drift for ever.
 
     `stopped`: what a restore has to wait for.
     """
 
     def __init__(self, name: str, args: SnapshotCycleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:snapshots:SnapshotCycle", name, {}, opts)
-        parameter = aws.ssm.Parameter(
-            name,
-            name=naming.sign_of_life_parameter(args.short_name),
-            description="When the primary last answered the snapshot cycle (ISO 8601), or never",
-            type="String",
-            value=NEVER,
-            tags=dict(args.tags),
-            # The cycle writes it: a deployment that reset it would take from people how old the data is.
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["value"]),
-        )
         cycle = ScheduledFunction(
             name,
             ScheduledFunctionArgs(
@@ -70,7 +59,7 @@ class SnapshotCycle(pulumi.ComponentResource):
                 code=pulumi.AssetArchive(
                     {file.name: pulumi.FileAsset(str(file)) for file in sorted(SOURCE.glob("*.py"))}
                 ),
-                environment=environment(args, parameter.name),
+                environment=environment(args),
                 key_arn=args.key_arn,
                 statements=pulumi.Output.from_input(args.key_arn).apply(lambda key: statements(args, key)),
                 network=None,
@@ -83,16 +72,16 @@ class SnapshotCycle(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         self.stopped: list[pulumi.Resource] = [cycle.schedule]
-        self.register_outputs({"function_name": cycle.function_name, "parameter": parameter.name})
+        self.register_outputs({"function_name": cycle.function_name})
 
 
-def environment(args: SnapshotCycleArgs, parameter: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
+def environment(args: SnapshotCycleArgs) -> dict[str, pulumi.Input[str]]:
     """What functions/snapshot_cycle/handler.py reads."""
     return {
         "SOURCE_REGION": args.source_region,
         "SOURCE_BASE": naming.physical(args.source_short_name, "rds"),
         "KEY_ARN": args.key_arn,
-        "PARAMETER": parameter,
+        "PARAMETER": naming.sign_of_life_parameter(args.short_name),
         "ROLE_TAG": naming.ROLE_TAG,
         "SERVING_ROLE": naming.SERVING_ROLE,
         "MADE_BY_TAG": naming.MADE_BY_TAG,

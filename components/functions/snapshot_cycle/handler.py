@@ -168,11 +168,20 @@ class Cycle:
 
     def _sign_of_life(self) -> None:
         """Record that the primary answered. A tick that ran late never sets the time back."""
-        name = self._environment.parameter
-        recorded = _time(self._parameters.get_parameter(Name=name)["Parameter"]["Value"])
-        if recorded is not None and recorded >= self._now:
-            return
-        self._parameters.put_parameter(Name=name, Value=self._now.isoformat(), Type="String", Overwrite=True)
+        last = self._last_sign_of_life()
+        if last is None or last < self._now:
+            self._parameters.put_parameter(
+                Name=self._environment.parameter, Value=self._now.isoformat(), Type="String", Overwrite=True
+            )
+
+    def _last_sign_of_life(self) -> datetime | None:
+        try:
+            answer = self._parameters.get_parameter(Name=self._environment.parameter)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ParameterNotFound":
+                raise
+            return None
+        return _time(answer["Parameter"]["Value"])
 
     def _prune(self, step: str, client: Any, snapshots: list[Snapshot], in_use: frozenset[str]) -> None:
         for snapshot in prunable(snapshots, self._now, in_use):
@@ -229,7 +238,7 @@ class Cycle:
 
 
 def _time(value: str) -> datetime | None:
-    """A recorded time; None for `never`, and for anything unreadable, which the next record replaces."""
+    """A recorded time; None for anything unreadable, which the next record replaces."""
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
