@@ -11,6 +11,7 @@ from components.database_roles import DatabaseRoles, DatabaseRolesArgs
 from components.dns import Dns, DnsArgs
 from components.keys import DataKey, DataKeyArgs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
+from components.logins import Logins, LoginsArgs
 from components.network import Network, NetworkArgs
 from components.replication import ReplicaArgs
 from components.secrets import Secrets, SecretsArgs
@@ -95,7 +96,7 @@ async def main() -> None:
         if settings.database.standby_source == "snapshot-copies"
         else None
     )
-    # … then the database, and its address where services look for it …
+    # … then the database …
     database = Database(
         "database",
         DatabaseArgs(
@@ -121,8 +122,8 @@ async def main() -> None:
             key_arn=key.arn,
             database_name=settings.database.name,
             database=database.endpoint,
+            database_services=settings.database_services,
             master_password=secure.database_master_password,
-            service_passwords={name: secure.database_passwords[name] for name in settings.database_services},
             registry_credential=secure.registry_credential,
             signing_key=secure.signing_key if settings.owns_shared else None,
             shared_signing_key_arn=secrets.replica_arn(peer.require("signingKeyArn"), settings.region)
@@ -142,13 +143,28 @@ async def main() -> None:
             security_group_id=network.function_security_group_id,
             master_secret_arn=region_secrets.master_arn,
             service_secret_arns=region_secrets.database_arns,
-            secret_versions={noun: version.version_id for noun, version in region_secrets.database_versions.items()},
-            schema_owner=settings.schema_owner,
-            database_resource_id=database.serving.resource_id if database.serving else None,
             after=network.ready,
         ),
     )
-    # … then the critical services, and only when they answer the takeover, which moves the public name …
+
+    def logins(services: list[str], after: list[pulumi.Resource]) -> LoginsArgs:
+        return LoginsArgs(
+            database_name=settings.database.name,
+            database=database.endpoint,
+            database_resource_id=database.serving.resource_id if database.serving else None,
+            passwords={service: secure.database_passwords[service] for service in services},
+            secrets=region_secrets.database_arns,
+            schema_owner=settings.schema_owner,
+            master_secret=region_secrets.master_arn,
+            master_version=region_secrets.master_version,
+            function_name=roles.function_name,
+            function_ready=roles.ready,
+            after=after,
+        )
+
+    # … the critical services' logins at it …
+    critical_logins = Logins("critical-logins", logins(settings.critical_logins, after=[]))
+    # … the critical services, and when they answer the takeover, which moves the public name …
     services = Services(
         "services",
         ServicesArgs(
@@ -171,8 +187,8 @@ async def main() -> None:
                 *network.outbound,
                 *network.ready,
                 *load_balancer.forwarding,
-                *region_secrets.versions.values(),
-                *roles.applied,
+                *region_secrets.values,
+                *critical_logins.ready,
             ],
         ),
     )
@@ -192,9 +208,11 @@ async def main() -> None:
         ),
     )
     # … and the rest, which nobody in distress has to wait for.
+    taken_over = [] if settings.standby else takeover.done
+    standard_logins = Logins("standard-logins", logins(settings.standard_logins, after=taken_over))
     StandardServices(
         "standard-services",
-        StandardServicesArgs(services=services, after=[] if settings.standby else takeover.done),
+        StandardServicesArgs(services=services, after=[*taken_over, *standard_logins.ready]),
     )
     dns = Dns(
         "dns",

@@ -1,6 +1,5 @@
-"""The application's roles and grants in the database: the function that sets them, and its call on a deployment."""
+"""The function that sets the application's roles and grants in the database. logins.py calls it."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import distribution
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import pulumi_aws as aws
 
 from components import naming, policies
 from components.scheduled_function import FunctionNetwork, ScheduledFunction, ScheduledFunctionArgs
@@ -24,11 +22,7 @@ MEMORY_MIB = 256
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseRolesArgs:
-    """`service_secret_arns`: login of each service by its name; `schema_owner` migrates the schema.
-
-    `database_resource_id`: AWS's own id of the serving database, None while there is none. `after`: what else the
-    function needs to reach it (values of the secrets, rules of the firewall).
-    """
+    """`service_secret_arns`: login of each service by its name; `after`: what the function needs to reach them."""
 
     short_name: str
     tags: naming.Tags
@@ -39,22 +33,19 @@ class DatabaseRolesArgs:
     security_group_id: pulumi.Input[str]
     master_secret_arn: pulumi.Input[str]
     service_secret_arns: Mapping[str, pulumi.Input[str]]
-    secret_versions: Mapping[str, pulumi.Input[str]]
-    schema_owner: str | None
-    database_resource_id: pulumi.Input[str] | None
     after: Sequence[pulumi.Resource]
 
 
 class DatabaseRoles(pulumi.ComponentResource):
-    """Function in the network, always there; called by the program whenever database or passwords are new.
+    """The function in the network: always there, so that a promotion does not have to make it.
 
-    `applied`: what the services wait for, nothing while there is no database.
+    `ready`: what a call has to wait for.
     """
+
+    function_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: DatabaseRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:database:DatabaseRoles", name, {}, opts)
-        self._name = name
-        self._args = args
         secrets = [args.master_secret_arn, *args.service_secret_arns.values()]
         function = ScheduledFunction(
             name,
@@ -80,31 +71,9 @@ class DatabaseRoles(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
-        self.applied: list[pulumi.Resource] = []
-        if args.database_resource_id is not None:
-            self.applied.append(self._call(function, args.database_resource_id))
+        self.function_name = function.function_name
+        self.ready: list[pulumi.Resource] = [*function.ready, *args.after]
         self.register_outputs({"function_name": function.function_name})
-
-    def _call(self, function: ScheduledFunction, database: pulumi.Input[str]) -> aws.lambda_.Invocation:
-        args = self._args
-        return aws.lambda_.Invocation(
-            self._name,
-            function_name=function.function_name,
-            input=pulumi.Output.all(master=args.master_secret_arn, services=dict(args.service_secret_arns)).apply(
-                lambda arns: roles_event(arns, args.schema_owner)
-            ),
-            # A call is made again only when one of these changes: another database, or another password.
-            triggers={"database": database, **args.secret_versions},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*function.ready, *args.after]),
-        )
-
-
-def roles_event(arns: Mapping[str, Any], schema_owner: str | None) -> str:
-    """What the function is called with: names of secrets, never their values."""
-    services = [
-        {"secret": arn, "owns_schema": service == schema_owner} for service, arn in sorted(arns["services"].items())
-    ]
-    return json.dumps({"task": "roles", "master": arns["master"], "services": services})
 
 
 def statements(region: str, key_arn: str, secret_arns: Sequence[str]) -> list[dict[str, Any]]:

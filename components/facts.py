@@ -46,11 +46,6 @@ class Instance:
     restored_from: str | None
     replica_of: str | None
 
-    @property
-    def writable(self) -> bool:
-        """Whether it takes writes or will when its present operation ends."""
-        return self.replica_of is None and self.status not in ("deleting", "failed", "stopped")
-
 
 @dataclass(frozen=True)
 class Copy:
@@ -148,15 +143,13 @@ class Reader:
         return parse_sign_of_life(value)
 
 
-def parse_sign_of_life(value: str) -> datetime:
-    """The parameter's value, an ISO time with a zone. Raises pulumi.RunError for anything else."""
+def parse_sign_of_life(value: str) -> datetime | None:
+    """The parameter's value, an ISO time with a zone. None for anything else: not knowing it must not stop people."""
     try:
         at = datetime.fromisoformat(value)
     except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise pulumi.RunError(f"The primary's last sign of life reads {value!r}, which is no time with a zone.")
-    return at
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def as_instance(instance: "DBInstanceTypeDef") -> Instance:
@@ -186,12 +179,19 @@ def as_copy(snapshot: "DBSnapshotTypeDef") -> Copy:
         unusable=naming.UNUSABLE_TAG in tags,
         encrypted=snapshot.get("Encrypted", False),
         key_arn=snapshot.get("KmsKeyId"),
-        # SnapshotCreateTime changes with every copy: the age of the data is the original's. AWS leaves the original's
-        # out of some answers, and then the snapshot is its own original.
-        original_created_at=snapshot.get("OriginalSnapshotCreateTime") or snapshot.get("SnapshotCreateTime"),
+        original_created_at=_data_time(snapshot),
         engine_version=snapshot["EngineVersion"],
         allocated_storage=snapshot["AllocatedStorage"],
     )
+
+
+def _data_time(snapshot: "DBSnapshotTypeDef") -> datetime | None:
+    """When the data was current. SnapshotCreateTime is that only for a snapshot that is its own original: of a copy it
+    is the moment of copying, and an old copy made again would pass for the newest."""
+    original = snapshot.get("OriginalSnapshotCreateTime")
+    if original is None and not snapshot.get("SourceDBSnapshotIdentifier"):
+        return snapshot.get("SnapshotCreateTime")
+    return original
 
 
 def _tags(entries: Iterable[Mapping[str, str]] | Sequence[Any]) -> dict[str, str]:

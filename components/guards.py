@@ -87,7 +87,7 @@ def refuse_pointer_to_nothing(settings: Settings) -> None:
 def refuse_flip_back(settings: Settings, facts: Facts, own: Outputs) -> None:
     """A serving stack is not put on standby: that would take its database away from the services.
 
-    A failed promotion may have left outputs of the time before, so a writable serving instance counts as well.
+    A failed promotion may have left outputs of the time before, so a serving instance counts too, in whatever state.
     """
     if not settings.standby:
         return
@@ -97,7 +97,7 @@ def refuse_flip_back(settings: Settings, facts: Facts, own: Outputs) -> None:
     reasons += [
         f"database {instance.identifier} exists and is {instance.status}"
         for instance in facts.instances
-        if instance.role == naming.SERVING_ROLE and instance.writable
+        if instance.role == naming.SERVING_ROLE and not instance.replica_of and instance.status != "deleting"
     ]
     if reasons:
         raise pulumi.RunError(
@@ -145,7 +145,7 @@ def plan_database(
     serving = generation.name == settings.database.serving
     existing = next((instance for instance in facts.instances if instance.identifier == identifier), None)
     if existing is not None:
-        return _kept(settings, generation, serving, existing)
+        return _kept(settings, generation, serving, existing, warnings)
     if generation.origin == EMPTY:
         refuse_empty_over_data(settings, generation, facts)
         version, storage = settings.database.engine_version, settings.database.allocated_storage
@@ -159,8 +159,21 @@ def plan_database(
     return DatabasePlan(generation, identifier, serving, copy.identifier, copy.engine_version, storage)
 
 
-def _kept(settings: Settings, generation: GenerationSettings, serving: bool, existing: Instance) -> DatabasePlan:
-    """A live database stays what it is, also when its snapshot is long pruned."""
+def _kept(
+    settings: Settings, generation: GenerationSettings, serving: bool, existing: Instance, warnings: list[str]
+) -> DatabasePlan:
+    """A live database stays what it is, also when its snapshot is long pruned. Appends to `warnings`."""
+    if existing.generation not in (None, generation.name):
+        raise pulumi.RunError(
+            f"Database {existing.identifier} is generation {existing.generation}, but the order of "
+            f"database.generations gives its name to {generation.name}. Nothing was changed. Put new generations last."
+        )
+    configured = settings.database.engine_version
+    if existing.engine_version != configured:
+        warnings.append(
+            f"Database {existing.identifier} runs PostgreSQL {existing.engine_version} and stays there; "
+            f"database.engineVersion {configured} is for new ones."
+        )
     return DatabasePlan(
         generation,
         existing.identifier,

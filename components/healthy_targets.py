@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import boto3
 import pulumi
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
 POLL_SECONDS = 2.0
@@ -184,6 +184,16 @@ def _round(watches: Sequence[Watch], observer: Observer) -> tuple[list[Finding],
         return [observer.look(watch) for watch in watches], ""
     except BotoCoreError as error:
         return [], f"AWS did not answer: {error}"
+    except ClientError as error:
+        if not _passing(error):
+            raise
+        return [], f"AWS did not answer: {error}"
+
+
+def _passing(error: ClientError) -> bool:
+    """A fault on AWS's side or too many calls, as opposed to a refusal, which waiting does not mend."""
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return status >= 500 or "Throttl" in error.response.get("Error", {}).get("Code", "")
 
 
 def _no_takeover(reason: str, missing: Sequence[str]) -> Unhealthy:

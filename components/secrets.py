@@ -1,13 +1,14 @@
 """The region's own secrets, and the ones that both regions share.
 
 Every secret has a value from the start, so that a task definition that names it can start a task at any time. The
-database secrets name the host `database.invalid` while there is no database.
+database secrets name the host `database.invalid` while there is no database; those of the services get their values in
+logins.py, group by group.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import pulumi
 import pulumi_aws as aws
@@ -29,7 +30,7 @@ class DatabaseEndpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class SecretsArgs:
-    """`database`: the serving database, None while there is none.
+    """`database`: the serving database, None while there is none. `database_services`: who has a login there.
 
     `signing_key`: set where this stack owns what both share; its replica goes to `peer_region`. Otherwise
     `shared_signing_key_arn` is the owner's secret.
@@ -42,14 +43,17 @@ class SecretsArgs:
     database_name: str
     database: DatabaseEndpoint | None
     master_password: pulumi.Input[str]
-    service_passwords: Mapping[str, pulumi.Input[str]]
+    database_services: Sequence[str]
     registry_credential: pulumi.Input[str]
     signing_key: pulumi.Input[str] | None
     shared_signing_key_arn: str | None = None
 
 
 class Secrets(pulumi.ComponentResource):
-    """Secrets of one region. `versions` are the resources that give them their values, by noun."""
+    """Secrets of one region. `values`: what gives the secrets their values that every task needs.
+
+    `database_arns`: of the services' logins, by service.
+    """
 
     master_arn: pulumi.Output[str]
     database_arns: dict[str, pulumi.Output[str]]
@@ -62,34 +66,20 @@ class Secrets(pulumi.ComponentResource):
             raise ValueError("either signing_key (this stack owns it) or shared_signing_key_arn (the peer does)")
         self._name = name
         self._args = args
-        self.versions: dict[str, aws.secretsmanager.SecretVersion] = {}
-        self.master_arn = self._own("database/master", self._login(MASTER_USERNAME, args.master_password))
-        self.database_arns = {
-            service: self._own(f"database/{service}", self._login(naming.database_role(service), password))
-            for service, password in args.service_passwords.items()
-        }
-        self.registry_arn = self._own("registry", args.registry_credential)
+        self.values: list[pulumi.Resource] = []
+        master = self._own("database/master")
+        login = database_login(args.database, args.database_name, MASTER_USERNAME, args.master_password)
+        self.master_arn = master.arn
+        self.master_version = self._value("database/master", master, login).version_id
+        self.database_arns = {service: self._own(f"database/{service}").arn for service in args.database_services}
+        self.registry_arn = self._registry()
         self.signing_key_arn = self._shared_signing_key()
         self.register_outputs(
             {"master_arn": self.master_arn, "registry_arn": self.registry_arn, "signing_key_arn": self.signing_key_arn}
         )
 
-    @property
-    def database_versions(self) -> dict[str, aws.secretsmanager.SecretVersion]:
-        """The logins among `versions`."""
-        return {noun: version for noun, version in self.versions.items() if noun.startswith("database/")}
-
-    def _login(self, username: str, password: pulumi.Input[str]) -> pulumi.Output[str]:
-        database = self._args.database
-        host: pulumi.Input[str] = database.address if database else naming.DATABASE_HOST_WHEN_NONE
-        port: pulumi.Input[int] = database.port if database else DATABASE_PORT
-        values = pulumi.Output.all(host=host, port=port, password=password)
-        return pulumi.Output.secret(
-            values.apply(lambda given: database_login(given, self._args.database_name, username))
-        )
-
-    def _own(self, noun: str, value: pulumi.Input[str]) -> pulumi.Output[str]:
-        secret = aws.secretsmanager.Secret(
+    def _own(self, noun: str) -> aws.secretsmanager.Secret:
+        return aws.secretsmanager.Secret(
             f"{self._name}-{noun.replace('/', '-')}",
             name=naming.secret(self._args.short_name, noun),
             kms_key_id=self._args.key_arn,
@@ -97,15 +87,20 @@ class Secrets(pulumi.ComponentResource):
             tags=dict(self._args.tags),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        return self._with_value(noun, secret, value)
 
-    def _with_value(self, noun: str, secret: aws.secretsmanager.Secret, value: pulumi.Input[str]) -> pulumi.Output[str]:
-        self.versions[noun] = aws.secretsmanager.SecretVersion(
+    def _value(
+        self, noun: str, secret: aws.secretsmanager.Secret, value: pulumi.Input[str]
+    ) -> aws.secretsmanager.SecretVersion:
+        return aws.secretsmanager.SecretVersion(
             f"{self._name}-{noun.replace('/', '-')}",
             secret_id=secret.id,
             secret_string=pulumi.Output.secret(value),
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _registry(self) -> pulumi.Output[str]:
+        secret = self._own("registry")
+        self.values.append(self._value("registry", secret, self._args.registry_credential))
         return secret.arn
 
     def _shared_signing_key(self) -> pulumi.Output[str]:
@@ -122,19 +117,30 @@ class Secrets(pulumi.ComponentResource):
             tags=dict(self._args.tags),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        return self._with_value("signing-key", secret, self._args.signing_key)
+        self.values.append(self._value("signing-key", secret, self._args.signing_key))
+        return secret.arn
 
 
-def database_login(given: Mapping[str, Any], database: str, username: str) -> str:
-    """The value of a database secret as the services read it."""
-    login = {
-        "host": given["host"],
-        "port": int(given["port"]),
-        "dbname": database,
-        "username": username,
-        "password": given["password"],
-    }
-    return json.dumps(login)
+def database_login(
+    endpoint: DatabaseEndpoint | None, database: str, username: str, password: pulumi.Input[str]
+) -> pulumi.Output[str]:
+    """The value of a database secret as services read it: JSON with host, port, dbname, username, password."""
+    host: pulumi.Input[str] = endpoint.address if endpoint else naming.DATABASE_HOST_WHEN_NONE
+    port: pulumi.Input[int] = endpoint.port if endpoint else DATABASE_PORT
+    values = pulumi.Output.all(host=host, port=port, password=password)
+    return pulumi.Output.secret(
+        values.apply(
+            lambda given: json.dumps(
+                {
+                    "host": given["host"],
+                    "port": int(given["port"]),
+                    "dbname": database,
+                    "username": username,
+                    "password": given["password"],
+                }
+            )
+        )
+    )
 
 
 def replica_arn(arn: str, region: str) -> str:

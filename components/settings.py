@@ -212,6 +212,16 @@ class Settings(Frozen):
         return [service.name for service in self.services if service.needs_database]
 
     @property
+    def critical_logins(self) -> list[str]:
+        """Those of them that come up before the takeover."""
+        return [service.name for service in self.services if service.needs_database and service.critical]
+
+    @property
+    def standard_logins(self) -> list[str]:
+        """Those of them that come up after it."""
+        return [service.name for service in self.services if service.needs_database and not service.critical]
+
+    @property
     def schema_owner(self) -> str | None:
         """The service that migrates the database's schema."""
         return next((service.name for service in self.services if service.owns_schema), None)
@@ -247,9 +257,10 @@ class Settings(Frozen):
         if not any(service.critical for service in self.services):
             raise ValueError("services: at least one must be critical, it answers for the public name")
         owners = [service.name for service in self.services if service.owns_schema]
-        if len(owners) > 1 or any(not self.service(name).needs_database for name in owners):
+        if len(owners) > 1 or any(name not in self.critical_logins for name in owners):
             raise ValueError(
-                f"services: ownsSchema is for one service, which needs the database; set: {', '.join(owners)}"
+                "services: ownsSchema is for one critical service that needs the database (the others wait for its "
+                f"schema); set: {', '.join(owners)}"
             )
         return self
 

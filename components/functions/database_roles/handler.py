@@ -41,11 +41,12 @@ class Role:
 
     name: str
     verifier: str = field(repr=False)
-    owns_schema: bool
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
     """Entry point. `task` is `roles` (from the program) or `warm` (from the schedule).
+
+    `master` and `services` are names or ARNs of secrets, `owner` is the role that owns the schema.
 
     Raises what the database or Secrets Manager answered; the caller sees it, without any password.
     """
@@ -54,7 +55,7 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         case "warm":
             result = _warm(master)
         case "roles":
-            result = _apply(master, event["services"])
+            result = _apply(master, event["services"], event["owner"])
         case other:
             raise ValueError(f"unknown task {other!r}; known: roles, warm")
     print(json.dumps(result))
@@ -72,13 +73,13 @@ def _warm(master: Login) -> dict[str, Any]:
     return {"task": "warm", "database": "answers", "version": version}
 
 
-def _apply(master: Login, services: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    roles = [_role(_login(service["secret"]), bool(service["owns_schema"])) for service in services]
+def _apply(master: Login, secrets: Iterable[str], owner: str | None) -> dict[str, Any]:
+    roles = [_role(_login(secret)) for secret in secrets]
     connection = _connect(master)
     try:
         connection.run("BEGIN")
         existing = {name for (name,) in connection.run("SELECT rolname FROM pg_roles")}
-        for statement in statements(master.dbname, roles, existing):
+        for statement in statements(master.dbname, roles, owner, existing):
             connection.run(statement)
         connection.run("COMMIT")
     finally:
@@ -88,11 +89,11 @@ def _apply(master: Login, services: Iterable[Mapping[str, Any]]) -> dict[str, An
     return {"task": "roles", "created": created, "reset": reset}
 
 
-def statements(database: str, roles: list[Role], existing: set[str]) -> list[str]:
+def statements(database: str, roles: list[Role], owner: str | None, existing: set[str]) -> list[str]:
     """The SQL that makes the roles what they have to be, in order; running it again changes nothing.
 
-    The schema's owner migrates it, every other role works with its rows. A master on RDS is no superuser: it may act
-    for a role only as its member.
+    `owner` migrates the schema; every other role works with its rows. A master on RDS is no superuser: it may act for
+    a role only as its member.
     """
     found = []
     for role in roles:
@@ -102,10 +103,12 @@ def statements(database: str, roles: list[Role], existing: set[str]) -> list[str
         found.append(f"ALTER ROLE {name} WITH LOGIN CONNECTION LIMIT -1 PASSWORD {literal(role.verifier)}")
         found.append(f"GRANT CONNECT ON DATABASE {identifier(database)} TO {name}")
     found.append(f"REVOKE CONNECT, TEMPORARY ON DATABASE {identifier(database)} FROM PUBLIC")
-    for owner in (identifier(role.name) for role in roles if role.owns_schema):
-        found.append(f"GRANT {owner} TO CURRENT_USER")
-        found.append(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {owner}")
-        found += [grant for role in roles if not role.owns_schema for grant in _grants(owner, identifier(role.name))]
+    if owner is not None:
+        found.append(f"GRANT {identifier(owner)} TO CURRENT_USER")
+        found.append(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA} AUTHORIZATION {identifier(owner)}")
+        for role in roles:
+            if role.name != owner:
+                found += _grants(identifier(owner), identifier(role.name))
     return found
 
 
@@ -121,8 +124,8 @@ def _grants(owner: str, name: str) -> list[str]:
     ]
 
 
-def _role(login: Login, owns_schema: bool) -> Role:
-    return Role(login.username, verifier(login.password), owns_schema)
+def _role(login: Login) -> Role:
+    return Role(login.username, verifier(login.password))
 
 
 def verifier(password: str) -> str:
