@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
-import sys
 import threading
 from pathlib import Path
 
@@ -29,8 +29,8 @@ def main() -> None:
 
 
 def _watch_stdin(end: threading.Event) -> None:
-    while sys.stdin.buffer.read(4096):
-        pass
+    while os.read(0, 4096):  # unbuffered: a thread that waits inside sys.stdin would make Python abort at its exit
+        continue
     end.set()
 
 

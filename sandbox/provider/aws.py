@@ -41,7 +41,10 @@ class Clients:
         with self._lock:
             if key not in self._clients:
                 self._clients[key] = self._session.client(
-                    service, region_name=key[1], endpoint_url=self._endpoint, config=self._config
+                    service,  # type: ignore[call-overload]
+                    region_name=key[1],
+                    endpoint_url=self._endpoint,
+                    config=self._config,
                 )
             return self._clients[key]
 

@@ -10,9 +10,8 @@ from typing import Any
 import jmespath
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from sandbox.provider.errors import ProviderError
 from sandbox.provider.table import Field
-from sandbox.provider.wire import UNKNOWN, contains_unknown
+from sandbox.provider.wire import contains_unknown
 
 
 def encode(value: Any, shape: Shape | None, field: Field | None = None) -> Any:
@@ -135,7 +134,7 @@ def same(field: Field, old: Any, new: Any) -> bool:
     if _empty(old) and _empty(new):
         return True
     if field.equal is not None:
-        return field.equal(old, new)
+        return bool(field.equal(old, new))
     if field.block:
         return _same_blocks(field, old, new)
     return canonical(field, old) == canonical(field, new)
@@ -170,10 +169,8 @@ def _empty(value: Any) -> bool:
     return value is None or value is False or value in ("", 0, [], {})
 
 
-def canonical(field: Field, value: Any) -> Any:
+def canonical(field: Field, value: Any) -> str | list[str]:
     """A form in which two equal values are the same text."""
-    if value is UNKNOWN:
-        raise ProviderError(f"{field.name} is not known yet")
     if field.json and isinstance(value, str):
         return _document(value)
     if isinstance(value, list):
@@ -211,11 +208,3 @@ def _policy(value: Any) -> Any:
         items = sorted((_policy(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
         return items[0] if len(items) == 1 else items
     return value
-
-
-def strict_document(old: Any, new: Any) -> bool:
-    """JSON in which the order of lists matters."""
-    try:
-        return bool(json.loads(old) == json.loads(new))
-    except (TypeError, json.JSONDecodeError):
-        return bool(old == new)

@@ -1,18 +1,25 @@
 """Runs components against Pulumi's mocks and keeps what they registered, dependencies and options included."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import pulumi
 from pulumi.runtime import mocks
 
 ACCOUNT = "123456789012"
+# One for every run: the stack's root resource lives on from run to run.
+LOOP = asyncio.new_event_loop()
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """One registered resource. `dependencies` are the logical names of what it waits for."""
+    """One registered resource. `dependencies` are the logical names of what it waits for.
+
+    `secrets` names the inputs that the engine gets as secrets; `inputs` has their values in the clear.
+    """
 
     typ: str
     name: str
@@ -21,6 +28,8 @@ class Recorded:
     protect: bool
     retain_on_delete: bool
     ignore_changes: tuple[str, ...]
+    secrets: frozenset[str]
+    create_timeout: str
 
     @property
     def key(self) -> tuple[str, str]:
@@ -28,7 +37,16 @@ class Recorded:
 
 
 class Recording(list[Recorded]):
-    """What one run registered."""
+    """What one run registered. `exports` are the stack's outputs, `outputs` those of its components by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.exports: dict[str, Any] = {}
+        self.outputs: dict[str, Any] = {}
+
+    def export(self, name: str, value: Any) -> None:
+        """Stands for `pulumi.export`."""
+        pulumi.Output.from_input(value).apply(lambda known: self.exports.update({name: known}))
 
     def of(self, typ: str) -> list[Recorded]:
         return [resource for resource in self if resource.typ == typ]
@@ -69,6 +87,11 @@ class _Outputs(mocks.Mocks):
             "bucketRegionalDomainName": f"{args.inputs.get('bucket')}.s3.af-south-1.amazonaws.com",
             "dnsName": f"{args.name}.elb.amazonaws.com",
             "zoneId": "ZELB",
+            "address": f"{args.name}.rds.amazonaws.com",
+            "keyId": f"{args.name}-key-id",
+            "port": 5432,
+            "resourceId": f"db-{args.name}",
+            "versionId": f"version-of-{args.name}",
             "domainValidationOptions": [option],
         }
         return f"{args.name}-id", {**made_up, **args.inputs}
@@ -91,30 +114,44 @@ class _Monitor(mocks.MockMonitor):
                 Recorded(
                     typ=request.type,
                     name=request.name,
-                    inputs=dict(self.resources[response.urn].state) if not request.custom else _inputs(request),
+                    inputs=dict(self.resources[response.urn].state) if not request.custom else _inputs(request.object),
                     dependencies=frozenset(urn.rsplit("::", 1)[-1] for urn in request.dependencies),
                     protect=bool(request.protect),
                     retain_on_delete=bool(request.retainOnDelete),
                     ignore_changes=tuple(request.ignoreChanges),
+                    secrets=_secrets(request.object),
+                    create_timeout=str(request.customTimeouts.create),
                 )
             )
         return response
 
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 (the engine's name)
+        name = request.urn.rsplit("::", 1)[-1]
+        self._recording.outputs[name] = pulumi.runtime.rpc.deserialize_properties(request.outputs)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
-def _inputs(request: Any) -> dict[str, Any]:
-    properties = pulumi.runtime.rpc.deserialize_properties(request.object)
-    return {key: value for key, value in properties.items() if key != "__provider"}
+
+def _inputs(properties: Any) -> dict[str, Any]:
+    values = pulumi.runtime.rpc.deserialize_properties(properties)
+    return {key: pulumi.runtime.rpc.unwrap_rpc_secret(value) for key, value in values.items() if key != "__provider"}
 
 
-def record(build: Callable[[], Any]) -> Recording:
-    """Run `build` as a program of the stack `test` and return what it registered."""
+def _secrets(properties: Any) -> frozenset[str]:
+    values = pulumi.runtime.rpc.deserialize_properties(properties)
+    return frozenset(key for key, value in values.items() if pulumi.runtime.rpc.is_rpc_secret(value))
+
+
+def record(build: Callable[[], Any], stack: str = "test") -> Recording:
+    """Run `build` (a function, or one that is awaited) as a program of the stack and return what it registered."""
     recording = Recording()
     monitor = _Monitor(recording)
-    pulumi.runtime.set_mocks(_Outputs(), project="mental-health-platform", stack="test", monitor=monitor)
+    asyncio.set_event_loop(LOOP)
+    pulumi.runtime.set_mocks(_Outputs(), project="mental-health-platform", stack=stack, monitor=monitor)
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
-    def program() -> None:
-        build()
+    def program() -> Any:
+        return build()
 
-    program()
+    with patch.object(pulumi, "export", recording.export):
+        program()
     return recording

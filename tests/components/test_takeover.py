@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from components import healthy_targets
 from components.healthy_targets import Finding, HealthyTargetsProvider, Unhealthy, Watch, wait_until_healthy, watches_of
@@ -151,6 +151,21 @@ def test_waits_until_healthy() -> None:
 def test_outlives_a_fault_of_the_api() -> None:
     observer = Script([EndpointConnectionError(endpoint_url="https://ecs"), 1])
     assert wait(observer)[0].ready
+
+
+def answer(status: int, code: str) -> ClientError:
+    error = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(error, "DescribeTasks")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fault", [answer(503, "ServiceUnavailable"), answer(400, "ThrottlingException")])
+def test_outlives_an_answer_that_asks_for_patience(fault: ClientError) -> None:
+    assert wait(Script([fault, 1]))[0].ready
+
+
+def test_a_refusal_ends_the_waiting() -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        wait(Script([answer(400, "AccessDeniedException"), 1]))
 
 
 def test_gives_up_and_says_what_is_missing() -> None:

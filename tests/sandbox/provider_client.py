@@ -41,15 +41,19 @@ class Client:
 
     def check(self, token: str, inputs: Mapping[str, Any]) -> list[str]:
         """The reasons why inputs are refused."""
-        answer = self.stub.Check(provider_pb2.CheckRequest(urn=_urn(token), type=token, news=wire.marshal(inputs)))
+        answer = self.stub.Check(provider_pb2.CheckRequest(urn=urn(token), type=token, news=wire.marshal(inputs)))
         return [failure.reason for failure in answer.failures]
 
-    def create(self, token: str, inputs: Mapping[str, Any], secret: tuple[str, ...] = (), preview: bool = False) -> Made:
+    def create(
+        self, token: str, inputs: Mapping[str, Any], secret: tuple[str, ...] = (), preview: bool = False
+    ) -> Made:
         """Check and create."""
         refused = self.check(token, inputs)
         assert refused == [], refused
         answer = self.stub.Create(
-            provider_pb2.CreateRequest(urn=_urn(token), type=token, properties=wire.marshal(inputs, secret), preview=preview)
+            provider_pb2.CreateRequest(
+                urn=urn(token), type=token, properties=wire.marshal(inputs, secret), preview=preview
+            )
         )
         return Made(token, answer.id, dict(inputs), wire.unmarshal(answer.properties).values)
 
@@ -58,7 +62,7 @@ class Client:
         return self.stub.Diff(
             provider_pb2.DiffRequest(
                 id=made.id,
-                urn=_urn(made.token),
+                urn=urn(made.token),
                 type=made.token,
                 olds=wire.marshal(made.state),
                 old_inputs=wire.marshal(made.inputs),
@@ -71,7 +75,7 @@ class Client:
         answer = self.stub.Update(
             provider_pb2.UpdateRequest(
                 id=made.id,
-                urn=_urn(made.token),
+                urn=urn(made.token),
                 type=made.token,
                 olds=wire.marshal(made.state),
                 news=wire.marshal(inputs),
@@ -85,7 +89,7 @@ class Client:
         answer = self.stub.Read(
             provider_pb2.ReadRequest(
                 id=made.id,
-                urn=_urn(made.token),
+                urn=urn(made.token),
                 type=made.token,
                 properties=wire.marshal(made.state),
                 inputs=wire.marshal(made.inputs),
@@ -105,9 +109,12 @@ class Client:
     def delete(self, made: Made) -> None:
         """Remove."""
         self.stub.Delete(
-            provider_pb2.DeleteRequest(id=made.id, urn=_urn(made.token), type=made.token, properties=wire.marshal(made.state))
+            provider_pb2.DeleteRequest(
+                id=made.id, urn=urn(made.token), type=made.token, properties=wire.marshal(made.state)
+            )
         )
 
 
-def _urn(token: str) -> str:
+def urn(token: str) -> str:
+    """The name under which the engine would know the resource."""
     return f"urn:pulumi:test::test::{token}::thing"

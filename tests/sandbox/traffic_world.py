@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -13,7 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import boto3
 import pg8000.native
@@ -34,12 +37,21 @@ def image(service: str, version: str = "1.0.0", digest: str = DIGEST) -> str:
     return f"ghcr.io/mental-health-platform/{service}:{version}@{digest}"
 
 
+class Reply(NamedTuple):
+    """An HTTP answer."""
+
+    status: int
+    body: str
+    headers: dict[str, str]
+
+
 @dataclass
 class World:
     """The cloud's process, seen from outside."""
 
     port: int
     clock: Clock
+    directory: Path
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @property
@@ -69,6 +81,24 @@ class World:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise RuntimeError(error.read().decode()) from error
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """What the cloud told of this kind so far."""
+        lines = (self.directory / "events.jsonl").read_text().splitlines()
+        return [event for event in map(json.loads, lines) if event["kind"] == kind]
+
+    def fetch(self, dns_name: str, path: str, *, aws_port: int = 443, host: str = DOMAIN, method: str = "GET") -> Reply:
+        """Ask a load balancer; OSError or HTTPException where nothing answers."""
+        found = next(entry for entry in self.control("GET", "load-balancers") if entry["dns_name"] == dns_name)
+        connection = http.client.HTTPConnection("127.0.0.1", found["ports"][str(aws_port)], timeout=10)
+        connection.sock = socket.create_connection((connection.host, connection.port), timeout=10)
+        if aws_port == 443:
+            context = ssl.create_default_context(cadata=self.control("GET", "authority")["pem"])
+            connection.sock = context.wrap_socket(connection.sock, server_hostname=DOMAIN)
+        with contextlib.closing(connection):
+            connection.request(method, path, headers={"Host": host})
+            answer = connection.getresponse()
+            return Reply(answer.status, answer.read().decode(), dict(answer.getheaders()))
 
     def assert_sound(self) -> None:
         """The sandbox itself has had no error."""
@@ -100,7 +130,7 @@ def running(speed: float = SPEED) -> Iterator[World]:
             try:
                 wait(lambda: (directory / "cloud.json").exists() or process.poll() is not None, 30, "the cloud")
                 data = json.loads((directory / "cloud.json").read_text())
-                yield World(data["port"], Clock(data["speed"], data["started_at"]))
+                yield World(data["port"], Clock(data["speed"], data["started_at"]), directory)
             finally:
                 assert process.stdin is not None
                 process.stdin.close()
@@ -153,9 +183,7 @@ class Site:
         )
 
     def _subnet(self, zone: str, cidr: str) -> str:
-        made = self.client("ec2").create_subnet(
-            VpcId=self.vpc, CidrBlock=cidr, AvailabilityZone=f"{self.region}{zone}"
-        )
+        made = self.client("ec2").create_subnet(VpcId=self.vpc, CidrBlock=cidr, AvailabilityZone=f"{self.region}{zone}")
         return str(made["Subnet"]["SubnetId"])
 
     def _table(self, subnets: list[str]) -> str:

@@ -25,6 +25,7 @@ from sandbox.cloud import function_runtime
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.emulations import database_route, databases
 from sandbox.cloud.emulations.task_start import Place
+from sandbox.reaper import MARK
 
 # boto3 and what it needs: AWS's Python runtimes have these, and nothing else beyond the standard library.
 PROVIDED = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
@@ -162,6 +163,7 @@ class Processes:
         nowhere = str(self.directory / "no-aws-profile")
         return {
             "PATH": os.defpath,
+            MARK: os.environ.get(MARK, ""),  # so that the sandbox's reaper finds what a function started
             "TZ": ":UTC",
             **function.environment_vars,
             "AWS_REGION": function.region,

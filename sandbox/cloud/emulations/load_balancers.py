@@ -70,7 +70,8 @@ class Balancers:
             context = authority.server_context([*names, balancer.dns_name])
 
         def answer(request: Request) -> Response | None:
-            return self._answer(region, balancer, listener, request)
+            response = self._answer(region, balancer, listener, request)
+            return None if self._cloud.is_cut(region) else response  # lost while it worked: nobody hears the answer
 
         aws_port = int(listener.port)
         try:

@@ -1,4 +1,4 @@
-"""IAM: roles, their inline policies and the managed ones attached to them."""
+"""IAM: roles and their inline policies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from sandbox.provider.operation import Operation
-from sandbox.provider.table import Description, Resource, Tags, call, f, fields, update
+from sandbox.provider.table import Resource, Tags, call, f, update
 
 
 def document(value: Any) -> Any:
@@ -83,30 +83,4 @@ ROLE_POLICY: Final = Resource(
     physical_name="name",
 )
 
-
-def _attach(op: Operation) -> str:
-    role, policy = op.inputs["role"], op.inputs["policyArn"]
-    op.api("attach_role_policy", RoleName=role, PolicyArn=policy)
-    return f"{role}/{policy}"
-
-
-def _read_attachment(op: Operation) -> Description | None:
-    role, _, policy = op.id.partition("/")
-    for page in op.client().get_paginator("list_attached_role_policies").paginate(RoleName=role):
-        if any(attached["PolicyArn"] == policy for attached in page["AttachedPolicies"]):
-            return {"Role": role, "PolicyArn": policy}
-    return None
-
-
-# The plugin's id has a random part; role and policy, as an import names it, let a read find it.
-ROLE_POLICY_ATTACHMENT: Final = Resource(
-    token="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-    service="iam",
-    create=_attach,
-    read=_read_attachment,
-    delete=call("detach_role_policy", {"RoleName": "$role", "PolicyArn": "$policyArn"}),
-    inputs=fields("role policyArn", replace=True),
-    missing=("NoSuchEntity",),
-)
-
-RESOURCES: Final = (ROLE, ROLE_POLICY, ROLE_POLICY_ATTACHMENT)
+RESOURCES: Final = (ROLE, ROLE_POLICY)

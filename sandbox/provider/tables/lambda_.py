@@ -69,7 +69,7 @@ def _ready(op: Operation, found: Description) -> bool:
         if found.get(name) == "Failed":
             reason = found.get("StateReason") or found.get("LastUpdateStatusReason")
             raise ProviderError(f"the function {op.id} failed: {reason}")
-    return found.get("State", "Active") == "Active" and found.get("LastUpdateStatus", "Successful") == "Successful"
+    return bool(found["State"] == "Active" and found.get("LastUpdateStatus", "Successful") == "Successful")
 
 
 def _invoke_arn(op: Operation, found: Description) -> str:

@@ -20,8 +20,9 @@ def plain_name(name: Any) -> str:
 
 
 def _same_name(old: Any, new: Any) -> bool:
-    old, new = plain_name(old), plain_name(new)
-    return old == new or old.startswith(f"{new}.")
+    """The program may leave the zone out of a name."""
+    full, given = plain_name(old), plain_name(new)
+    return full == given or full.startswith(f"{given}.")
 
 
 def _full_name(op: Operation) -> str:

@@ -1,4 +1,4 @@
-"""Secrets Manager and Systems Manager parameters."""
+"""Secrets Manager: secrets and their versions."""
 
 from __future__ import annotations
 
@@ -116,44 +116,4 @@ SECRET_VERSION: Final = Resource(
 )
 
 
-def _put_parameter(op: Operation) -> str:
-    tags = op.tags_at_create() if op.creating else {}
-    overwrite = {} if op.creating else {"Overwrite": True}
-    op.call(call("put_parameter"), op.creating_fields(), {**overwrite, **tags})
-    return str(op.inputs["name"])
-
-
-def _read_parameter(op: Operation) -> Description | None:
-    found = dict(op.api("get_parameter", Name=op.id, WithDecryption=True)["Parameter"])
-    listed = op.api("describe_parameters", ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [op.id]}])
-    return {**(listed["Parameters"] or [{}])[0], **found}
-
-
-PARAMETER: Final = Resource(
-    token="aws:ssm/parameter:Parameter",
-    service="ssm",
-    create=_put_parameter,
-    read=_read_parameter,
-    delete=call("delete_parameter", {"Name": "$id"}),
-    inputs=(
-        f("name", replace=True),
-        f("type"),
-        f("value", sensitive=True),
-        f("description"),
-        f("keyId", computed=True),
-        f("tier", computed=True),
-    ),
-    outputs=(f("arn", read="ARN"), f("version")),
-    updates=(update("type value description keyId tier", _put_parameter),),
-    tags=Tags(
-        read=call("list_tags_for_resource", {"ResourceType": "Parameter", "ResourceId": "$id"}, "TagList"),
-        target={"ResourceType": "Parameter", "ResourceId": "$id"},
-        add="add_tags_to_resource",
-        remove="remove_tags_from_resource",
-    ),
-    missing=("ParameterNotFound",),
-    physical_name="name",
-    changing=("version",),
-)
-
-RESOURCES: Final = (SECRET, SECRET_VERSION, PARAMETER)
+RESOURCES: Final = (SECRET, SECRET_VERSION)

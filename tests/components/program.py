@@ -1,0 +1,88 @@
+"""The whole program as it stands in `__main__.py`, run against mocks: real configuration, made-up facts."""
+
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+from unittest.mock import patch
+
+import pulumi
+
+from components import configuration, facts, stack_outputs
+from components.configuration import SecureSettings
+from components.settings import Settings
+from components.stack_outputs import Outputs
+from tests.components.examples import FACTS, PROJECT, ROOT, SOUTH_AFRICA, engine_values, settings, sources
+from tests.components.recording import Recording, record
+
+PASSWORDS = ("pw-master", "pw-api", "pw-crisis", "pw-sync", "pw-registry", "pw-signing")
+SECURE = {
+    "databaseMasterPassword": "pw-master",
+    "databasePasswords": json.dumps({"api-gateway": "pw-api", "crisis-detection": "pw-crisis", "sync": "pw-sync"}),
+    "registryCredential": json.dumps({"username": "robot", "password": "pw-registry"}),
+    "signingKey": "pw-signing",
+}
+# What kenya reads of south-africa.
+PEER_OUTPUTS: Mapping[str, Any] = {
+    "epoch": 1.0,
+    "audioBucketArn": "arn:aws:s3:::mental-health-platform-sa-audio-storage",
+    "dataKeyArn": "arn:aws:kms:af-south-1:123456789012:key/own",
+    "signingKeyArn": "arn:aws:secretsmanager:af-south-1:123456789012:secret:mental-health-platform/shared/signing-key",
+    "witnessCheckIds": ["witness-1", "witness-2"],
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A stack in one state."""
+
+    stack: str
+    standby: bool
+
+    def recorded(self) -> Recording:
+        return _recorded(self)
+
+    def settings(self) -> Settings:
+        return settings(self.stack, {("standby",): self.standby})
+
+    async def run(self) -> None:
+        """What `pulumi.run` is handed by the program, with the world outside of it replaced."""
+        own = self.settings()
+        known = replace(FACTS, region=own.region, copies=FACTS.copies if self.stack == SOUTH_AFRICA else ())
+        with (
+            patch.object(configuration, "load", lambda: (own, self._secure())),
+            patch.object(facts.Reader, "read", lambda _reader: known),
+            patch.object(stack_outputs, "read_own", self._own_outputs),
+            patch.object(stack_outputs, "read_peer", self._peer_outputs),
+        ):
+            await _main()()
+
+    def _secure(self) -> SecureSettings:
+        given = {**engine_values(self.stack), **{f"{PROJECT}:{key}": value for key, value in SECURE.items()}}
+        return configuration.read_secure(PROJECT, given, sources(self.stack))
+
+    async def _own_outputs(self, _project: str, stack: str) -> Outputs:
+        return Outputs(stack, {})
+
+    async def _peer_outputs(self, _project: str, stack: str) -> Outputs:
+        assert self.stack != SOUTH_AFRICA, "the stack that must be promotable alone reads its peer"
+        return Outputs(stack, PEER_OUTPUTS)
+
+
+def _main() -> Callable[[], Any]:
+    """The program's main function: `pulumi.run` of the file is handed it and runs nothing here."""
+    handed: list[Callable[[], Any]] = []
+    spec = importlib.util.spec_from_file_location("platform_program", ROOT / "__main__.py")
+    assert spec
+    assert spec.loader
+    with patch.object(pulumi, "run", handed.append):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    (main,) = handed
+    return main
+
+
+@cache
+def _recorded(program: Program) -> Recording:
+    return record(program.run, program.stack)

@@ -1,0 +1,167 @@
+"""Every rule of the settings refuses what it should, and names what is allowed."""
+
+from typing import Any
+
+import pytest
+
+from components.settings import FARGATE_MEMORY, no_such_generation
+from tests.components.examples import KENYA, MISSING, SOUTH_AFRICA, Path_, default, refused, settings
+
+SERVICES = "services"
+DATABASE = "database"
+ONE_GENERATION = {"name": "first", "origin": "newest"}
+
+FAULTS: list[tuple[Path_, Any, str]] = [
+    (("region",), "kenya", "aws:region = kenya: allowed: text that matches"),
+    (("shortName",), "SA", "mental-health-platform:shortName = SA: allowed: text that matches"),
+    (
+        ("accountId",),
+        "12345",
+        "Pulumi.yaml: mental-health-platform:accountId = 12345: allowed: text that matches ^\\d{12}",
+    ),
+    (("zoneId",), MISSING, "mental-health-platform:zoneId = (missing): written by `dr bootstrap`"),
+    (("standby",), "perhaps", "mental-health-platform:standby = perhaps: Input should be a valid boolean"),
+    (("standby",), MISSING, "mental-health-platform:standby = (missing): required"),
+    (("peer", "region"), "af-south-1", "peer.region must differ from aws:region (af-south-1)"),
+    (("peer", "region"), "Ireland", "peer.region = Ireland: allowed: text that matches"),
+    (("peer", "stack"), "south-africa", "must name another stack than south-africa"),
+    (("peer", "shortName"), "sa", "must name another stack than south-africa"),
+    (("protects",), "elsewhere", "protects: elsewhere; allowed: kenya (the peer) or absent"),
+    (("network", "cidr"), "10.20.0.1/16", "network.cidr = 10.20.0.1/16: 10.20.0.1/16 has host bits set"),
+    (("network", "cidr"), "10.20.0.0/24", "a private IPv4 range between /16 and /20"),
+    (("network", "cidr"), "8.8.0.0/16", "a private IPv4 range between /16 and /20"),
+    (("network", "cidr"), "fd00::/16", "a private IPv4 range between /16 and /20"),
+    (("dns", "role"), "tertiary", "dns.role = tertiary: allowed: 'primary' or 'secondary'"),
+    (default("dns", "ttl"), 301, "Pulumi.yaml: mental-health-platform:defaults.dns.ttl = 301: Input should be less"),
+    (default("dns", "ttl"), 9, "defaults.dns.ttl = 9: Input should be greater than or equal to 10"),
+    (default("dns", "domain"), "platform.example.net", "must be example.org or end with .example.org"),
+    (default("dns", "domain"), "notexample.org", "must be example.org or end with .example.org"),
+    (default("dns", "zone"), "no zone", "defaults.dns.zone = no zone: allowed: text that matches"),
+    (default(DATABASE, "instanceClass"), "m6g.large", "instanceClass = m6g.large: allowed: text that matches"),
+    (default(DATABASE, "allocatedStorage"), 19, "allocatedStorage = 19: Input should be greater than or equal to 20"),
+    (default(DATABASE, "engineVersion"), "17", "engineVersion = 17: allowed: text that matches"),
+    (default(DATABASE, "name"), "my-data", "database.name = my-data: allowed: text that matches"),
+    (default(DATABASE, "rpoMinutes"), 0, "rpoMinutes = 0: Input should be greater than or equal to 1"),
+    ((DATABASE, "standbySource"), "tape", "database.standbySource = tape: allowed: 'snapshot-copies'"),
+    ((DATABASE, "generations"), [], "database.generations = []: Tuple should have at least 1 item"),
+    ((DATABASE, "generations"), [ONE_GENERATION] * 2, "generations need distinct names, these are first, first"),
+    (
+        (DATABASE, "generations", 0, "origin"),
+        "17 March",
+        "generations[0].origin = 17 March: allowed: text that matches",
+    ),
+    (
+        (DATABASE, "generations", 0, "identifier"),
+        "mental-health-platform--x",
+        "generations[0].identifier = mental-health-platform--x: allowed: text that matches",
+    ),
+    ((DATABASE, "generations", 0, "identifier"), "other-rds", "must start with mental-health-platform-"),
+    ((SERVICES,), [], "mental-health-platform:services = []: Tuple should have at least 1 item"),
+    ((SERVICES, 0, "priority"), "urgent", "services[0].priority = urgent: allowed: 'critical' or 'standard'"),
+    ((SERVICES, 0, "image"), "docker.io/library/nginx", "services[0].image = docker.io/library/nginx: allowed: text"),
+    ((SERVICES, 0, "digest"), "sha256:short", "services[0].digest = sha256:short: allowed: text that matches"),
+    ((SERVICES, 0, "version"), "1 4", "services[0].version = 1 4: allowed: text that matches"),
+    ((SERVICES, 0, "port"), 70000, "services[0].port = 70000: Input should be less than or equal to 65535"),
+    ((SERVICES, 0, "desiredCount"), 0, "services[0].desiredCount = 0: Input should be greater than or equal to 1"),
+    ((SERVICES, 0, "standbyCount"), 1, "a service that needs the database must have 0 while standing by"),
+    ((SERVICES, 0, "path"), "crisis", "services[0].path = crisis: allowed: text that matches"),
+    ((SERVICES, 0, "path"), MISSING, "crisis-detection is critical and needs a path"),
+    ((SERVICES, 0, "cpu"), 300, "cpu 300 is none of 256, 512, 1024, 2048, 4096"),
+    ((SERVICES, 0, "memory"), 512, "memory 512 is not offered for cpu 512, which takes 1024, 2048, 3072, 4096"),
+    ((SERVICES, 0, "name"), "x" * 26, "'mhp-sa-" + "x" * 26 + "' (33 characters) is no valid target-group name"),
+    ((SERVICES, 0, "name"), "sync", "services need distinct names, these are sync, api-gateway, sync"),
+    (
+        (SERVICES, 0, "ownsSchema"),
+        True,
+        "that needs the database (the others wait for its schema); set: crisis-detection, api-gateway",
+    ),
+    (
+        (SERVICES, 1, "needsDatabase"),
+        False,
+        "ownsSchema is for one critical service that needs the database",
+    ),
+    (("crisis", "phoneLines"), [], "crisis.phoneLines = []: Tuple should have at least 1 item"),
+    (("crisis", "phoneLines", 0, "number"), "call me", "crisis.phoneLines[0].number = call me: allowed: text"),
+    (("crisis", "text"), "x" * 1100, "bytes, a fixed response holds 1024"),
+    (("crisis", "text"), "ü" * 400, "bytes, a fixed response holds 1024"),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"), FAULTS, ids=[f"{path}-{value}"[:60] for path, value, _ in FAULTS]
+)
+def test_a_wrong_value_is_refused_with_what_is_allowed(path: Path_, value: Any, expected: str) -> None:
+    message = refused({path: value})
+    assert expected in message
+    assert "Pulumi.yaml: " in message or "Pulumi.south-africa.yaml: " in message
+    assert "nothing was changed" in message
+
+
+def test_no_critical_service_is_refused() -> None:
+    message = refused({(SERVICES, 0, "priority"): "standard", (SERVICES, 1, "priority"): "standard"})
+    assert "at least one must be critical" in message
+
+
+def test_two_generations_with_one_identifier_are_refused() -> None:
+    second = {"name": "second", "origin": "newest", "identifier": "mental-health-platform-sa-rds"}
+    assert "need distinct identifiers" in refused({(DATABASE, "generations"): [ONE_GENERATION, second]})
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory"), [(cpu, memory) for cpu, choice in FARGATE_MEMORY.items() for memory in choice]
+)
+def test_every_size_of_fargate_is_accepted(cpu: int, memory: int) -> None:
+    accepted = settings(changes={(SERVICES, 0, "cpu"): cpu, (SERVICES, 0, "memory"): memory})
+    assert (accepted.services[0].cpu, accepted.services[0].memory) == (cpu, memory)
+
+
+@pytest.mark.parametrize("cpu", FARGATE_MEMORY)
+def test_sizes_next_to_what_fargate_offers_are_refused(cpu: int) -> None:
+    for memory in (FARGATE_MEMORY[cpu][0] - 256, FARGATE_MEMORY[cpu][-1] + 1024, FARGATE_MEMORY[cpu][0] + 1):
+        message = refused({(SERVICES, 0, "cpu"): cpu, (SERVICES, 0, "memory"): memory})
+        assert f"memory {memory} is not offered for cpu {cpu}" in message
+
+
+def test_a_service_without_a_database_may_run_while_standing_by() -> None:
+    changes: dict[Path_, Any] = {(SERVICES, 2, "needsDatabase"): False, (SERVICES, 2, "standbyCount"): 1}
+    standing_by = settings(changes=changes)
+    assert standing_by.standby
+    assert standing_by.runs_something
+    assert not settings().runs_something
+
+
+def test_the_longest_target_group_name_is_accepted() -> None:
+    assert settings(changes={(SERVICES, 2, "name"): "x" * 25}).services[2].name == "x" * 25
+
+
+def test_a_pointer_to_nothing_is_described() -> None:
+    assert no_such_generation(settings()) is None
+    described = no_such_generation(settings(changes={(DATABASE, "serving"): "second"}))
+    assert described == "database.serving: second names no generation; allowed: first"
+
+
+def test_the_stacks_are_two_halves_of_one() -> None:
+    kenya, south_africa = settings(KENYA), settings(SOUTH_AFRICA)
+    assert (kenya.peer.stack, south_africa.peer.stack) == (south_africa.stack, kenya.stack)
+    assert (kenya.peer.region, south_africa.peer.region) == (south_africa.region, kenya.region)
+    assert (kenya.peer.short_name, south_africa.peer.short_name) == (south_africa.short_name, kenya.short_name)
+    assert kenya.protects == SOUTH_AFRICA
+    assert kenya.reads_peer
+    # Promotion must not need the failed region.
+    assert not south_africa.reads_peer
+    assert (kenya.standby, south_africa.standby) == (False, True)
+    assert [kenya.owns_shared, south_africa.owns_shared] == [False, True]
+    assert kenya.services == south_africa.services
+    assert south_africa.database.standby_source == "snapshot-copies"
+    assert [g.origin for g in south_africa.database.generations] == ["newest"]
+
+
+def test_settings_cannot_be_changed_later() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        settings().standby = False
+
+
+def test_an_image_is_named_by_tag_and_digest() -> None:
+    service = settings().service("sync")
+    assert service.image_reference == f"{service.image}:0.9.1@{service.digest}"
+    assert settings().health_service == "crisis-detection"
