@@ -6,9 +6,9 @@ from typing import Any
 import pulumi
 
 from tests.components.examples import ACCOUNT, KENYA, SOUTH_AFRICA
+from tests.components.lambda_source import handler
 from tests.components.program import Program
 from tests.components.recording import Recording
-from tests.components.test_snapshot_handler import handler as cycle
 
 FUNCTION, SCHEDULE = "aws:lambda/function:Function", "aws:scheduler/schedule:Schedule"
 POLICY, ROLE = "aws:iam/rolePolicy:RolePolicy", "aws:iam/role:Role"
@@ -30,7 +30,7 @@ def archive(recording: Recording, function: str) -> set[str]:
 
 def test_the_cycle_gets_every_variable_that_it_reads() -> None:
     variables = STANDBY.recorded().one(FUNCTION, "snapshots").inputs["environment"]["variables"]
-    read = cycle.Environment.read({**variables, "AWS_REGION": "af-south-1"})
+    read = handler.Environment.read({**variables, "AWS_REGION": "af-south-1"})
     assert (read.source_region, read.source_base) == ("eu-west-1", "mental-health-platform-kenya-rds")
     assert read.parameter == "/mental-health-platform/sa/primary-last-sign-of-life"
     assert read.key_arn == "arn:aws:keys-key"

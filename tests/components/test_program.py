@@ -137,6 +137,9 @@ def test_a_promotion_comes_in_its_order() -> None:
 
 def test_what_the_critical_services_do_not_need_does_not_delay_them() -> None:
     waits = PROMOTED.recorded().waits_for("takeover-witness")
+    before = {resource.key: comparable(resource) for resource in STANDBY.recorded()}
+    changed = {r.name for r in PROMOTED.recorded() if before.get(r.key) != comparable(r)}
+    assert not [name for name in waits & changed if name.endswith("sync")]
     # The audio bucket is waited for as a name only; that it is replicated, published or logged is not.
     for side in (
         "services-sync",

@@ -1,6 +1,5 @@
 """One tick of the snapshot cycle does what is missing, puts off what AWS refuses, and says what went wrong."""
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,11 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from components import naming
 from components.functions.snapshot_cycle import decisions
-
-with pytest.MonkeyPatch.context() as patch:
-    # In Lambda the function's own folder is where imports begin.
-    patch.setitem(sys.modules, "decisions", decisions)
-    from components.functions.snapshot_cycle import handler
+from tests.components.lambda_source import handler
 
 HERE, THERE = "af-south-1", "eu-west-1"
 BASE = "mental-health-platform-kenya-rds"
