@@ -300,3 +300,15 @@ def test_copies_are_pulled_only_while_standing_by() -> None:
 def test_no_resource_is_put_into_another_region(recording: Recording) -> None:
     """`region=` on a resource would call another region's API: the stack's own provider is the only one."""
     assert not [resource.key for resource in provided(recording) if "region" in resource.inputs]
+
+
+# What may name the peer in a stack that must be promotable alone: the pull, which a promotion switches off; where the
+# shared secret is replicated to, which no promotion touches; and the database, by the name of the copy that lies here.
+KNOWS_THE_PEER = {"snapshots", "snapshots-runs", "secrets-signing-key", "database-first"}
+
+
+def test_a_stack_that_stands_alone_names_nothing_of_its_peer() -> None:
+    peer = Program(KENYA, False).settings()
+    marks = (peer.region, f"{naming.PLATFORM}-{peer.short_name}-", f"{naming.PLATFORM}/{peer.short_name}/")
+    naming_peer = {r.name for r in provided(PROMOTED.recorded()) if any(mark in repr(r.inputs) for mark in marks)}
+    assert naming_peer == KNOWS_THE_PEER

@@ -17,7 +17,8 @@ from tests.scripts.made_up import CRITICAL, LOSS, SPEED, URN, at
     ("kind", "name", "phase"),
     [
         ("aws:rds/instance:Instance", "database-first", "restore"),
-        ("aws:lambda/invocation:Invocation", "database-roles", "roles"),
+        ("aws:lambda/invocation:Invocation", "critical-logins", "roles"),
+        ("aws:lambda/invocation:Invocation", "standard-logins", "all"),
         ("aws:ecs/service:Service", "services-crisis-detection", "critical"),
         ("aws:ecs/service:Service", "services-sync", "all"),
         ("pulumi-python:dynamic/takeover:HealthyTargets", "takeover-healthy-targets", "critical"),

@@ -1,0 +1,145 @@
+"""Faults that would break a promotion, put into a copy of the program: for each, a test that must notice it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROGRAM = ("__main__.py", "components", "tests", "Pulumi.yaml", "Pulumi.kenya.yaml", "Pulumi.south-africa.yaml")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` becomes `new` in `file`; `caught_by` is a test below tests/components."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    caught_by: str
+
+
+MUTANTS = (
+    Mutant(
+        "reads the outputs of the lost stack",
+        "__main__.py",
+        "if settings.reads_peer else None",
+        "if True else None",
+        "test_program.py::test_a_promotion_only_adds_and_updates",
+    ),
+    Mutant(
+        "needs a secret of the lost region",
+        "__main__.py",
+        "registry_secret_arn=region_secrets.registry_arn",
+        'registry_secret_arn=f"arn:aws:secretsmanager:{settings.peer.region}:1:secret:registry"',
+        "test_program.py::test_a_stack_that_stands_alone_names_nothing_of_its_peer",
+    ),
+    Mutant(
+        "asks the lost region's API",
+        "components/facts.py",
+        "return self._make(service, self._region)",
+        "return self._make(service, self._settings.peer.region)",
+        "test_facts.py::test_only_the_own_region_is_asked",
+    ),
+    Mutant(
+        "tags a role with the flag",
+        "__main__.py",
+        "tags = naming.tags(settings.stack)",
+        'tags = naming.Tags({**naming.tags(settings.stack), "Standby": str(settings.standby)})',
+        "test_program.py::test_nothing_global_depends_on_the_flag",
+    ),
+    Mutant(
+        "takes over before the services are healthy",
+        "components/takeover.py",
+        "[] if args.standby else [self._gate()]",
+        "[]",
+        "test_takeover.py::test_everything_that_moves_people_waits_for_the_gate",
+    ),
+    Mutant(
+        "takes the copy that was made last for the newest",
+        "components/facts.py",
+        'original = snapshot.get("OriginalSnapshotCreateTime")',
+        'original = snapshot.get("SnapshotCreateTime")',
+        "test_facts.py::test_a_copy_is_read_with_the_time_of_its_data",
+    ),
+    Mutant(
+        "restores into AWS's default security group",
+        "components/database.py",
+        "            vpc_security_group_ids=[self._args.security_group_id],\n",
+        "",
+        "test_database.py::test_the_restored_one_is_as_closed_as_the_lost_one",
+    ),
+    Mutant(
+        "replaces the database when a newer copy appears",
+        "components/database.py",
+        'ignore_changes=["snapshotIdentifier"],',
+        "",
+        "test_database.py::test_a_later_deployment_ignores_the_snapshot_and_nothing_else",
+    ),
+    Mutant(
+        "restores while copies are still being made",
+        "__main__.py",
+        "after=snapshots.stopped if snapshots else []",
+        "after=[]",
+        "test_program.py::test_a_promotion_comes_in_its_order",
+    ),
+    Mutant(
+        "makes standard services' logins before the takeover",
+        "__main__.py",
+        "logins(settings.standard_logins, after=taken_over)",
+        "logins(settings.standard_logins, after=[])",
+        "test_program.py::test_a_promotion_comes_in_its_order",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program and its tests, apart from the checkout."""
+    target = tmp_path_factory.mktemp("mutants")
+    for name in (*PROGRAM, "pyproject.toml"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target / name)
+    return target
+
+
+def outcome(copy: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *(f"tests/components/{t}" for t in tests),
+    ]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=240, check=False)
+
+
+def test_the_program_itself_passes(copy: Path) -> None:
+    done = outcome(copy, *sorted({mutant.caught_by for mutant in MUTANTS}))
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_a_mutant_is_caught(copy: Path, mutant: Mutant) -> None:
+    file = copy / mutant.file
+    original = file.read_text()
+    assert original.count(mutant.old) == 1, f"{mutant.file} has changed: adapt the mutant"
+    file.write_text(original.replace(mutant.old, mutant.new))
+    try:
+        done = outcome(copy, mutant.caught_by)
+    finally:
+        file.write_text(original)
+    # 1: tests ran and failed. Anything else is a mutant that does not even start, which proves nothing.
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "SyntaxError" not in done.stdout
