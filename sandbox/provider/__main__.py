@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import signal
-import sys
 import threading
 from concurrent import futures
 from pathlib import Path
@@ -57,7 +56,7 @@ def main() -> None:
 
 def _until_eof(stop: threading.Event) -> None:
     """The parent holds our standard input open: its end, however it comes, is ours."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # a thread inside sys.stdin would make Python abort at the end
         pass
     stop.set()
 

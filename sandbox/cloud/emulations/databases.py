@@ -6,7 +6,6 @@ import random
 import string
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from moto.ec2.models import ec2_backends
@@ -16,6 +15,7 @@ from moto.rds.models import DBInstance, RDSBackend
 from sandbox.clock import database_minutes, minutes
 from sandbox.cloud import rds_rules
 from sandbox.cloud.context import ACCOUNT, Cloud
+from sandbox.cloud.emulations.database_instance import Instance
 from sandbox.cloud.postgres import Server, Servers, identifier, literal
 
 PREPARE_SECONDS = 120.0
@@ -39,51 +39,6 @@ _UNMODELLED = (
     "create_db_cluster",
 )
 _MASTER_GRANTS = "pg_monitor, pg_signal_backend, pg_checkpoint, pg_use_reserved_connections, pg_create_subscription"
-
-
-@dataclass
-class Instance:
-    """An emulated DB instance: moto's record and the server behind it."""
-
-    model: DBInstance
-    server: Server
-    prepared: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def region(self) -> str:
-        """Where it runs."""
-        return str(self.model.region)
-
-    @property
-    def identifier(self) -> str:
-        """The instance's name."""
-        return str(self.model.db_instance_identifier)
-
-    @property
-    def port(self) -> int:
-        """The server's loopback port."""
-        return self.server.port
-
-    @property
-    def status(self) -> str:
-        """RDS's status word."""
-        return str(self.model.status)
-
-    @property
-    def reachable(self) -> bool:
-        """Whether a client may connect: the server runs and RDS has handed it over."""
-        return self.server.process is not None and self.status not in ("creating", "deleting")
-
-    @property
-    def security_groups(self) -> list[str]:
-        """The VPC security groups' ids."""
-        return list(self.model.vpc_security_group_ids)
-
-    @property
-    def subnets(self) -> list[str]:
-        """The ids of its subnet group's subnets."""
-        group = getattr(self.model, "db_subnet_group", None)
-        return [subnet.id for subnet in group._subnets] if group else []
 
 
 class Databases:

@@ -21,7 +21,8 @@ from sandbox.clock import minutes
 from sandbox.cloud import rds_rules
 from sandbox.cloud.context import BadRequest, Cloud
 from sandbox.cloud.emulations import databases
-from sandbox.cloud.emulations.databases import Databases, Instance
+from sandbox.cloud.emulations.database_instance import Instance
+from sandbox.cloud.emulations.databases import Databases
 from sandbox.cloud.postgres import copy_tree
 
 READY_SECONDS = 120.0
