@@ -11,6 +11,9 @@ import typer
 
 from scripts import console
 from scripts.errors import DrError, SandboxError
+from scripts.rehearsal.faults import Fault
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 app = typer.Typer(
     name="dr",
@@ -111,11 +114,8 @@ def sandbox_restore(region: str) -> None:
 def rehearse_region_loss(
     seed: Seed = None,
     speed: Speed = 12.0,
-    fault: Annotated[
-        str | None,
-        typer.Option(help="What else fails, though nothing critical needs it: standard-service, side-resource."),
-    ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the sandbox's directory with its logs behind.")] = False,
+    fault: Annotated[Fault | None, typer.Option(help="What else fails, though nothing critical needs it.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the sandbox's logs beside the report.")] = False,
 ) -> None:
     """Lose the primary region and promote the standby (scenarios 1 and 3 of the plan). About 10 minutes.
 
@@ -138,7 +138,7 @@ def bench(speed: Speed = 12.0) -> None:
 
 def main() -> None:
     """Run the command; one message and a distinct exit code for each kind of failure."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, _end)
     from sandbox.supervisor import SandboxFailed
 
@@ -153,7 +153,12 @@ def main() -> None:
 
 
 def _end(number: int, _frame: Any) -> None:
-    """End through an exception, so that `with` blocks and `finally` run: nothing may be left behind."""
+    """End through an exception, so that `with` blocks and `finally` run: nothing may be left behind.
+
+    A second signal would stop that half-way, so it is ignored; cleaning up is bounded in time.
+    """
+    for other in ENDING:
+        signal.signal(other, signal.SIG_IGN)
     console.warn(f"Interrupted by {signal.Signals(number).name}: cleaning up.")
     raise SystemExit(128 + number)
 

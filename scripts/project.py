@@ -41,6 +41,8 @@ class StackFacts:
     dns_role: str
     zone_id: str | None
     services: tuple[ServiceFacts, ...]
+    crisis_text: str
+    phone_numbers: tuple[str, ...]
     file: Path
 
     def physical(self, noun: str) -> str:
@@ -148,6 +150,8 @@ def _stack(path: Path, shared: dict[str, Any]) -> StackFacts:
         dns_role=str(need("dns.role")),
         zone_id=values.get("zoneId"),
         services=tuple(_service(entry) for entry in need("services")),
+        crisis_text=str(need("crisis.text")),
+        phone_numbers=tuple(str(line["number"]) for line in need("crisis.phoneLines")),
         file=path,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -16,6 +17,9 @@ from typing import Any
 from scripts.errors import PulumiError
 
 EngineEvent = dict[str, Any]
+DIAGNOSTICS = "Diagnostics:"
+AFTER = ("Resources:", "Outputs:")  # what follows the diagnostics
+NOISE = re.compile(r"SDK \d{4}/\d\d/\d\d .* WARN ")  # the AWS SDK on answers without a checksum
 POLL = 0.1  # real seconds between looks at the event log
 
 
@@ -36,7 +40,13 @@ class Outcome:
         return self.code == 0
 
     def tail(self, lines: int = 25) -> str:
-        return "\n".join(self.output.rstrip().splitlines()[-lines:])
+        """What the command says went wrong: its diagnostics, else its last lines."""
+        said = [line for line in self.output.rstrip().splitlines() if not NOISE.match(line)]
+        if DIAGNOSTICS in said:
+            began = said.index(DIAGNOSTICS) + 1
+            ended = next((place for place, line in enumerate(said) if place > began and line in AFTER), len(said))
+            return "\n".join(said[began:ended][:lines]).rstrip()
+        return "\n".join(said[-lines:])
 
 
 class PulumiCli:

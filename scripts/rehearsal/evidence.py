@@ -13,7 +13,10 @@ Answered = dict[str, Any]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot or copy; modelled epoch seconds: OriginalSnapshotCreateTime (`taken`), SnapshotCreateTime (`listed`)."""
+    """A snapshot or copy, in modelled epoch seconds.
+
+    `taken` is OriginalSnapshotCreateTime (the moment of the data), `listed` is SnapshotCreateTime (of the copy).
+    """
 
     identifier: str
     taken: float
@@ -59,7 +62,7 @@ class Evidence:
     rpo_limit: float  # modelled minutes
     rto_limit: float
     crisis_limit: float
-    speed: float
+    speed: float  # modelled time passes that many times faster
     phone_lines: list[str]
     loss: float = 0.0
     modelled_loss: float = 0.0  # modelled epoch seconds
@@ -68,6 +71,7 @@ class Evidence:
     promotion_start: float = 0.0
     promotion_end: float = 0.0
     up_code: int | None = None
+    up_seconds: float | None = None  # real
     up_tail: str = ""
     restore_began: float | None = None
     crisis_page: float | None = None

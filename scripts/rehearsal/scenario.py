@@ -5,29 +5,27 @@ The steps follow one another in `RegionLoss.run`; each does one thing to the wor
 
 from __future__ import annotations
 
+import html
 import json
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-
-from tenacity import RetryError, retry, retry_if_not_result, stop_after_delay, wait_fixed
+from typing import Any
 
 from sandbox.public import PublicClient
 from sandbox.supervisor import Sandbox
 from scripts import console
 from scripts import sandbox as sandbox_task
-from scripts.errors import SandboxError
 from scripts.project import Project, load
 from scripts.pulumi_cli import Outcome, PulumiCli, changes_in_preview
 from scripts.rehearsal import calls, inspection
 from scripts.rehearsal.evidence import Evidence, Snapshot
+from scripts.rehearsal.faults import Fault, request
 from scripts.rehearsal.timeline import Display, Timeline
+from scripts.rehearsal.waiting import Waiting
 from scripts.rehearsal.world import World
 from scripts.rehearsal.writer import Onlooker, RecordingWriter, RowWriter
 
-FAULTS = ("standard-service", "side-resource")
 CRISIS_LIMIT = 2.5  # modelled minutes
 RTO_LIMIT = 240.0  # the plan: 4 hours for critical services
 RPO_LIMIT = 60.0  # the plan: 1 hour
@@ -35,10 +33,9 @@ DELAY = (2.0, 14.0)  # modelled minutes between the decoy and the loss: less tha
 COPIES_NEEDED = 2  # so that there is a newest one to choose
 COPY_NAMES = ("rehearsal-decoy", "rehearsal-later")
 WATCH_RETURN = 6.0  # modelled minutes: longer than three health checks, propagation and the TTL together
-REST = 25.0  # modelled minutes that a step outside our control may take
 
 
-@dataclass
+@dataclass(frozen=True)
 class Steps:
     """How far to go: a benchmark ends after the promotion."""
 
@@ -48,7 +45,7 @@ class Steps:
 class RegionLoss:
     """One rehearsal in one sandbox. `run` fills `evidence` and `timeline`."""
 
-    def __init__(self, sandbox: Sandbox, seed: int, fault: str | None) -> None:
+    def __init__(self, sandbox: Sandbox, seed: int, fault: Fault | None) -> None:
         self.sandbox = sandbox
         self.seed = seed
         self.fault = fault
@@ -60,7 +57,6 @@ class RegionLoss:
         standby, primary = self.project.standby, self.project.primary
         self.critical = frozenset(service.name for service in standby.services if service.critical)
         self.timeline = Timeline(self.clock, self.critical)
-        phone_lines, page_text = inspection.crisis_texts(sandbox.project)
         self.evidence = Evidence(
             lost_region=primary.region,
             standby_region=standby.region,
@@ -69,17 +65,27 @@ class RegionLoss:
             rto_limit=RTO_LIMIT,
             crisis_limit=CRISIS_LIMIT,
             speed=self.clock.speed,
-            phone_lines=phone_lines,
+            phone_lines=list(standby.phone_numbers),
         )
-        self.client = PublicClient(f"http://127.0.0.1:{sandbox.port}", self.clock, self.project.public_name)
+        self.client = self._public_client()
         self.rows = RowWriter(self.client)
-        self.onlooker = Onlooker(
-            PublicClient(f"http://127.0.0.1:{sandbox.port}", self.clock, self.project.public_name), page_text
-        )
+        # A person of their own, with a DNS cache of their own; the page shows the text as HTML.
+        self.onlooker = Onlooker(self._public_client(), html.escape(standby.crisis_text))
         self.recordings = RecordingWriter(self.world.s3(primary.region), primary.physical("audio-storage"))
+        workers = (self.rows, self.onlooker, self.recordings)
+        self.waiting = Waiting(self.clock, self.status, workers)
+
+    def status(self) -> dict[str, Any]:
+        """How things stand, for the message of a wait that was in vain."""
+        told: dict[str, Any] = self.sandbox.control("GET", "status")
+        return {**told, "rows_committed": len(self.rows.rows), "last_refused_row": self.rows.last_failure or None}
+
+    def _public_client(self) -> PublicClient:
+        return PublicClient(f"http://127.0.0.1:{self.sandbox.port}", self.clock, self.project.public_name)
 
     # -- the whole ----------------------------------------------------------------------------------------------
     def run(self, steps: Steps) -> None:
+        """All steps. Raises SandboxError, SandboxFailed or PulumiError where a step can't be done."""
         self.bring_up()
         try:
             self.start_life()
@@ -110,25 +116,25 @@ class RegionLoss:
         arguments = ("up", "--stack", stack, "--yes")
         if not watched:
             return self.cli.run(*arguments, check=check)
-        log = self.sandbox.directory / "engine-events.jsonl"
+        log = self.sandbox.directory / "engine-events.jsonl"  # holds secrets: goes away with the sandbox
         return self.cli.watch(*arguments, log=log, on_event=self.timeline.engine_event, check=check)
 
     def start_life(self) -> None:
         console.step("Waiting until the platform answers under its public name", "under a minute")
         self.onlooker.start()
         primary = self.project.primary.region
-        self.wait("an answer under the public name", lambda: self.onlooker.first("ok", primary, 0.0))
+        self.waiting.until("an answer under the public name", lambda: self.onlooker.first("ok", primary, 0.0))
         self.rows.start()
         self.recordings.start()
-        self.wait("the first row", lambda: self.rows.rows)
+        self.waiting.until("the first row", lambda: self.rows.rows)
         self.evidence.dns["before"] = self.world.resolve()
 
     def wait_for_copies(self) -> None:
         console.step(f"Waiting for {COPIES_NEEDED} database copies in the standby region", "2 to 3 min")
-        copies = self.wait("copies", lambda: _enough(self.world.copies()), minutes=90)
+        copies = self.waiting.until("copies", lambda: _enough(self.world.copies()), minutes=90)
         oldest = min(copies, key=lambda copy: copy.taken)
         self.world.recopy(oldest, COPY_NAMES[0])
-        self.wait("the decoy", lambda: COPY_NAMES[0] in {copy.identifier for copy in self.world.copies()})
+        self.waiting.until("the decoy", lambda: COPY_NAMES[0] in {copy.identifier for copy in self.world.copies()})
         delay = self.random.uniform(*DELAY)
         console.step(f"The loss comes {delay:.1f} modelled minutes from now (seed {self.seed})")
         time.sleep(self.clock.seconds(delay))
@@ -143,7 +149,7 @@ class RegionLoss:
         self.timeline.begin("loss", moment)
         self.timeline.end("loss", moment)
         self.timeline.begin("crisis-page", moment)
-        self.recordings.stop_at_loss()
+        self.recordings.stop()
         self.evidence.deleted_state = self.world.delete_state(lost.stack)
         self.evidence.stacks_left = sorted(self.cli.stacks() & {lost.stack})
         self.timeline.remark(f"{lost.region} is gone, and so is the state of {lost.stack}")
@@ -151,9 +157,7 @@ class RegionLoss:
     def wait_for_crisis_page(self) -> None:
         """Nobody does anything; only if the page doesn't come, the rehearsal goes on without it."""
         region, loss = self.project.standby.region, self.evidence.loss
-        found = self.wait(
-            "the crisis page", lambda: self.onlooker.first("crisis-page", region, loss), minutes=10, fail=False
-        )
+        found = self.waiting.look_for(lambda: self.onlooker.first("crisis-page", region, loss), minutes=10)
         if found is not None:
             self.evidence.crisis_page = found.t
             self.timeline.end("crisis-page", found.t)
@@ -164,8 +168,10 @@ class RegionLoss:
         """The documented command, nothing else."""
         stack = self.project.standby.stack
         if self.fault is not None:
-            inspection.inject(self.sandbox, self.project, self.fault)
+            self.sandbox.control("POST", "faults", **request(self.fault, self.project))
+            self.timeline.remark(f"injected: {self.fault}")
         self.evidence.promotion_start = time.time()
+        self.timeline.begin("engine", self.evidence.promotion_start)
         self.timeline.remark(f"pulumi config set standby false -s {stack} && pulumi up -s {stack}")
         self.cli.set_plain(stack, "standby", "false")
         self.evidence.copies = self.world.copies()
@@ -179,17 +185,23 @@ class RegionLoss:
     def wait_until_served(self) -> None:
         region, start = self.project.standby.region, self.evidence.promotion_start
         patience = 10.0 if self.evidence.up_code == 0 or self.fault else 1.0
-        ok = self.wait("an answer", lambda: self.onlooker.first("ok", region, start), minutes=patience, fail=False)
-        row = self.wait("a row", lambda: self.rows.first_after(start, region), minutes=patience, fail=False)
-        self.evidence.health_ok = ok.t if ok else None
-        self.evidence.write_accepted = row.acknowledged if row else None
-        if self.evidence.critical is not None:
-            self.timeline.end("critical", self.evidence.critical)
+        self.waiting.look_for(lambda: self.onlooker.first("ok", region, start), minutes=patience)
+        self.waiting.look_for(lambda: self.rows.first_after(start, region), minutes=patience)
+        self.note_served()
         self.evidence.services = self.world.services()
         if self.evidence.up_code == 0:
             self.evidence.all_running = max(self.evidence.promotion_end, self.evidence.critical or 0.0)
             self.timeline.end("all", self.evidence.all_running)
         self.evidence.dns["after_promotion"] = self.world.resolve()
+
+    def note_served(self) -> None:
+        """When the promoted platform first answered and first took a row, if it did."""
+        region, start = self.project.standby.region, self.evidence.promotion_start
+        ok, row = self.onlooker.first("ok", region, start), self.rows.first_after(start, region)
+        self.evidence.health_ok = ok.t if ok else None
+        self.evidence.write_accepted = row.acknowledged if row else None
+        if self.evidence.critical is not None:
+            self.timeline.end("critical", self.evidence.critical)
 
     # -- afterwards ---------------------------------------------------------------------------------------------
     def look_after_promotion(self) -> None:
@@ -246,11 +258,11 @@ class RegionLoss:
             return
         console.step("A newer copy appears and the restored one is deleted: nothing may change", "about 1 min")
         primary, name = self.project.primary, COPY_NAMES[1]
-        self.wait("the returned database", lambda: self.world.available(primary))
+        self.waiting.until("the returned database", lambda: self.world.available(primary))
         arn = self.world.snapshot_of_primary(name)
-        self.wait("the snapshot", lambda: self.world.snapshot_status(primary, name) == "available")
+        self.waiting.until("the snapshot", lambda: self.world.snapshot_status(primary, name) == "available")
         self.world.copy_across(arn, name, like=used)
-        self.wait("the copy", lambda: name in {copy.identifier for copy in self.world.copies()})
+        self.waiting.until("the copy", lambda: name in {copy.identifier for copy in self.world.copies()})
         self.world.delete_copy(used.identifier)
         code, changes = self.preview()
         self.evidence.later = changes if code == 0 or changes else [f"ended with code {code}"]
@@ -269,27 +281,26 @@ class RegionLoss:
         """Read what the sandbox wrote down, now that nothing moves any more."""
         e = self.evidence
         e.rows, e.looks = list(self.rows.rows), list(self.onlooker.looks)
+        if e.promotion_start:
+            self.note_served()
         e.instance = e.instance or self.world.instance()
         e.restored_from = inspection.restored_from(e.instance)
         e.database_group = self.world.database_group()
         e.data_moment = self.world.data_moment(e.copy) if e.copy else None
-        inspection.recordings(self.world, self.recordings, e)
-        counted = self.world.calls()
-        e.accounting = calls.account(counted, e.promotion_start, e.promotion_end, e.lost_region)
+        e.recordings_due, e.recordings_missing = inspection.missing_recordings(
+            self.recordings.stored, self.world.objects(self.project.standby), e.loss, e.speed
+        )
+        counted, events = self.world.calls(), list(self.world.events())
+        if e.promotion_end:  # counting a promotion that was interrupted would find less than it called
+            e.accounting = calls.account(counted, e.promotion_start, e.promotion_end, e.lost_region)
         e.restore_began = inspection.restore_began(counted, e)
         e.pull_after_restore = inspection.pulls_after(counted, e)
-        inspection.takeover(self.world.events(), e)
-        if e.takeover is not None:
-            self.timeline.end("takeover", e.takeover)
+        e.targets_healthy = inspection.targets_healthy(events, e, self.critical)
+        e.takeover, both = inspection.takeover_said(events, self.timeline.spans, e)
+        if both is not None:
+            self.timeline.end("takeover", both)
         e.sandbox_errors = list(self.sandbox.control("GET", "status")["errors"])
-
-    # -- waiting ------------------------------------------------------------------------------------------------
-    def wait[T](self, what: str, look: Callable[[], T], minutes: float = REST, fail: bool = True) -> T | None: ...
 
 
 def _enough(copies: list[Snapshot]) -> list[Snapshot]:
     return copies if len({copy.taken for copy in copies}) >= COPIES_NEEDED else []
-
-
-def engine_log(directory: Path) -> Path:
-    return directory / "engine-events.jsonl"

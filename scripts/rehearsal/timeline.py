@@ -25,6 +25,7 @@ from scripts.pulumi_cli import EngineEvent, split_urn
 PHASES = {
     "loss": "region lost",
     "crisis-page": "crisis page under the public name",
+    "engine": "preview, and start of the update",
     "restore": "database restored from the newest copy",
     "roles": "application roles and grants",
     "critical": "critical services answer, a write is accepted",
@@ -33,9 +34,13 @@ PHASES = {
 }
 DATABASE = "aws:rds/instance:Instance"
 INVOCATION = "aws:lambda/invocation:Invocation"
+CRITICAL_LOGINS = "critical-logins"  # the standard services' logins come after the takeover
 SERVICE = "aws:ecs/service:Service"
 RULE = "aws:lb/listenerRule:ListenerRule"
 MARKER = "aws:s3/bucketObjectv2:BucketObjectv2"
+OPERATION_EVENTS = ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent")
+# "replace" only announces a create-replacement and a delete-replaced: it does nothing itself.
+NO_OPERATION = ("replace",)
 UNCHANGED = ("same", "read", "refresh")
 
 
@@ -105,21 +110,28 @@ class Timeline:
 
     # -- what the deployment reports ----------------------------------------------------------------------------
     def engine_event(self, t: float, event: EngineEvent) -> None:
-        """Take in one event of `pulumi up`; only names and moments are kept, never values."""
-        if "resourcePreEvent" in event:
-            self._started(t, event["resourcePreEvent"]["metadata"])
-        elif "resOutputsEvent" in event:
-            self._finished(event["resOutputsEvent"]["metadata"]["urn"], t, failed=False)
-        elif "resOpFailedEvent" in event:
-            self._finished(event["resOpFailedEvent"]["metadata"]["urn"], t, failed=True)
+        """Take in one event of `pulumi up`; only names and moments are kept, never values.
+
+        The preview that comes first reports the same kinds of events, marked as planning: nothing happens in it.
+        """
+        kind = next((kind for kind in OPERATION_EVENTS if kind in event), None)
+        if kind is None or event[kind].get("planning"):
+            return
+        metadata = event[kind]["metadata"]
+        if kind == "resourcePreEvent":
+            self._started(t, metadata)
+        else:
+            self._finished(metadata["urn"], t, failed=kind == "resOpFailedEvent")
 
     def _started(self, t: float, metadata: dict[str, Any]) -> None:
-        if metadata["op"] in UNCHANGED:
+        if metadata["op"] in (*UNCHANGED, *NO_OPERATION):
             return
         kind, name = split_urn(metadata["urn"])
         if kind.startswith(("platform:", "pulumi:")):  # components and providers do nothing by themselves
             return
         phase = phase_of(kind, name, self._critical)
+        if self.phases["engine"].end is None:
+            self.end("engine", t)
         with self._lock:
             self.spans.append(Span(metadata["urn"], kind, name, metadata["op"], phase, t))
         if phase in ("restore", "roles", "critical", "takeover"):
@@ -141,7 +153,7 @@ class Timeline:
     def as_events(self) -> Iterator[dict[str, Any]]:
         """Everything as lines for events.jsonl."""
         for phase in self.phases.values():
-            yield {"t": phase.start, "kind": "phase", **asdict(phase), "minutes": self.minutes(phase.end)}
+            yield {"t": phase.start, "kind": "phase", **asdict(phase)}
         for span in self.spans:
             yield {"t": span.start, **asdict(span), "kind": "resource", "type": span.kind}
         for remark in self.remarks:
@@ -152,7 +164,7 @@ def phase_of(kind: str, name: str, critical: frozenset[str]) -> str:
     """The phase that an operation belongs to; what the critical services don't need is part of "all"."""
     if kind == DATABASE:
         return "restore"
-    if kind == INVOCATION:
+    if kind == INVOCATION and name.startswith(CRITICAL_LOGINS):
         return "roles"
     if kind == SERVICE and any(name.endswith(service) for service in critical):
         return "critical"

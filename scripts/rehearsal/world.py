@@ -101,6 +101,14 @@ class World:
         name = self.project.standby.database
         return next((dict(entry) for entry in listed if entry["DBInstanceIdentifier"] == name), {})
 
+    def available(self, stack: StackFacts) -> bool:
+        """Whether a stack's database is there and can be used."""
+        listed = self.rds(stack).describe_db_instances()["DBInstances"]
+        return any(
+            entry["DBInstanceIdentifier"] == stack.database and entry["DBInstanceStatus"] == "available"
+            for entry in listed
+        )
+
     def services(self) -> list[ServiceState]:
         stack = self.project.standby
         ecs: ECSClient = self._clients.get("ecs", stack.region)

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from sandbox.public import PublicClient, Unreachable
 
 ROWS_PATH = "/api/events"
@@ -59,8 +61,13 @@ class Worker(threading.Thread):
         except Exception as error:  # noqa: BLE001 - raised again in finish(), on the caller's thread
             self.error = error
 
-    def finish(self) -> None:
+    def stop(self) -> None:
+        """Let the current act be the last one, without waiting for it."""
         self._over.set()
+
+    def finish(self) -> None:
+        """Stop and wait. Raises what ended the worker."""
+        self.stop()
         if self.is_alive():
             self.join(30)
         if self.error is not None:
@@ -145,11 +152,16 @@ class RecordingWriter(Worker):
         self._s3 = s3
         self._bucket = bucket
         self.stored: dict[str, tuple[float, int]] = {}  # key -> (moment, size)
+        self.failures = 0
 
     def act(self) -> None:
         number = len(self.stored) + 1
         key, body = f"audio/{number:05d}.wav", b"RIFF" + number.to_bytes(4, "little") * 64
-        self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="audio/wav")
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="audio/wav")
+        except (BotoCoreError, ClientError):  # the region is lost: what was not stored is not due at the standby
+            self.failures += 1
+            return
         self.stored[key] = (time.time(), len(body))
 
 

@@ -11,6 +11,7 @@ from tests.components.program import Program
 from tests.components.recording import Recording
 
 FUNCTION, SCHEDULE = "aws:lambda/function:Function", "aws:scheduler/schedule:Schedule"
+ASYNCHRONOUS = "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig"
 POLICY, ROLE = "aws:iam/rolePolicy:RolePolicy", "aws:iam/role:Role"
 CALL = ("aws:lambda/invocation:Invocation", "critical-logins")
 LATER_CALL = ("aws:lambda/invocation:Invocation", "standard-logins")
@@ -64,6 +65,15 @@ def test_the_cycle_starts_every_five_minutes_with_its_time_and_only_while_standi
     assert PROMOTED.recorded().one(SCHEDULE, "snapshots").inputs["state"] == "DISABLED"
 
 
+def test_lambda_does_not_call_a_failed_tick_again() -> None:
+    recording = STANDBY.recorded()
+    for name in ("snapshots", "database-roles"):
+        once = recording.one(ASYNCHRONOUS, f"{name}-once")
+        assert once.inputs["maximumRetryAttempts"] == 0
+        assert once.inputs["functionName"] == recording.one(FUNCTION, name).inputs["name"]
+        assert once.name in recording.one(SCHEDULE, name).dependencies
+
+
 def test_the_roles_function_is_kept_warm_in_every_state() -> None:
     for program in (STANDBY, PROMOTED, PRIMARY):
         schedule = program.recorded().one(SCHEDULE, "database-roles").inputs
@@ -96,6 +106,7 @@ def test_the_cycle_may_do_every_call_of_its_source() -> None:
         "rds:DescribeDBSnapshots",
         "rds:CreateDBSnapshot",
         "rds:CopyDBSnapshot",
+        "rds:CrossRegionCommunication",
         "rds:AddTagsToResource",
         "rds:DeleteDBSnapshot",
         "ssm:GetParameter",

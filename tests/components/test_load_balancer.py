@@ -66,6 +66,8 @@ def test_target_groups_notice_quickly() -> None:
 def test_one_stack_owns_the_validation_record_and_leaves_it_behind() -> None:
     owned = [record for record in STANDBY.recorded().of(RECORD) if record.inputs["type"] == "CNAME"]
     assert [record.retain_on_delete for record in owned] == [True]
+    # A stack that is built again finds the record that the one before left behind.
+    assert [record.inputs.get("allowOverwrite") for record in owned] == [True]
     assert owned[0].inputs["records"] == ["_def.acm-validations.aws."]
     assert not [record for record in KENYA.recorded().of(RECORD) if record.inputs["type"] == "CNAME"]
 

@@ -28,6 +28,7 @@ UNTAGGED = {
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "aws:iam/rolePolicy:RolePolicy",
     "aws:kms/alias:Alias",
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
     "aws:lambda/invocation:Invocation",
     "aws:route53/record:Record",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
@@ -48,6 +49,7 @@ EVERY_RESOURCE = {
     ("database-roles-runs", "NotTheCode"),
     ("keys-key", "DelegateToIam"),
     ("keys-key", "EncryptLogs"),
+    ("snapshots-runs", "ReachSource"),
 }
 # Physical names that are meant to be the same in both regions: a service's name within its cluster and the names that
 # IAM keeps within a role.

@@ -11,7 +11,7 @@ from botocore.validate import ParamValidator
 from components.task_roles import audio_policy, execution_policy
 from components.workloads import enough_targets
 from tests.components.recording import Recording
-from tests.components.wiring import SPECS, Stack
+from tests.components.wiring import SPECS, Spec, Stack
 
 SERVICE = "aws:ecs/service:Service"
 DEFINITION = "aws:ecs/taskDefinition:TaskDefinition"
@@ -104,6 +104,25 @@ def test_standard_services_wait_for_the_takeover_and_for_steadiness() -> None:
     assert {"takeover-witness", "takeover-marker"} <= service.dependencies
     assert service.inputs["waitForSteadyState"] is True
     assert not STANDBY.recorded().one(SERVICE, "services-sync").dependencies & {"takeover-witness", "takeover-marker"}
+
+
+def test_services_are_made_before_those_that_call_them() -> None:
+    for stack in (STANDBY, SERVING):
+        recording = stack.recorded()
+        for position, spec in enumerate(SPECS):
+            callees = {"services-" + other.name for other in SPECS[:position]}
+            assert callees <= recording.one(SERVICE, f"services-{spec.name}").dependencies
+            told = {item["name"] for item in container(recording, spec.name)["environment"] if "_URL" in item["name"]}
+            assert told == {f"{other.name.upper().replace('-', '_')}_URL" for other in SPECS[:position]}
+
+
+def test_standard_services_do_not_wait_for_one_another() -> None:
+    specs = (*SPECS, Spec("reports", False, None, desired_count=1))
+    recording = Stack(standby=False, specs=specs).recorded()
+    assert "services-sync" not in recording.waits_for("services-reports")
+    assert "services-reports" not in recording.waits_for("services-sync")
+    told = [item["name"] for item in container(recording, "reports")["environment"] if "_URL" in item["name"]]
+    assert told == ["API_GATEWAY_URL", "CRISIS_DETECTION_URL"]
 
 
 def test_execution_role_reads_only_the_services_own_secrets() -> None:

@@ -314,6 +314,7 @@ function = aws.lambda_.Function(
 call = aws.lambda_.Invocation(
     "echo", function_name=function.name, input=json.dumps({"count": 2 if LATER else 1}), triggers={"vpc": vpc.id}
 )
+aws.lambda_.FunctionEventInvokeConfig("echo", function_name=function.name, maximum_retry_attempts=1 if LATER else 0)
 aws.scheduler.Schedule(
     "echo",
     name="every-type-echo",

@@ -314,6 +314,13 @@ def _invocation(lab: Lab) -> Trial:
     return Trial(given, {}, {"triggers": {"database": "two"}})
 
 
+@TRIALS.of("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
+def _event_invoke_config(lab: Lab) -> Trial:
+    given = {"functionName": lab.function().id, "maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 0}
+    changed = {"maximumEventAgeInSeconds": 120, "maximumRetryAttempts": 1}
+    return Trial(given, changed, {"functionName": "another"})
+
+
 @TRIALS.of("aws:scheduler/schedule:Schedule")
 def _schedule(lab: Lab) -> Trial:
     target = {

@@ -1,15 +1,8 @@
-"""Failover by data plane: records follow health checks, which ask real load balancers and a real bucket.
-
-The arrangement is the platform's: the PRIMARY's check is calculated from "kenya answers" and two inverted checks of
-"south-africa has taken over", one at its load balancer, one at its page bucket. The SECONDARY has no check.
-"""
+"""Failover by data plane: records follow health checks, which ask real load balancers and a real bucket."""
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,157 +10,27 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.public import PublicClient, Unreachable
-from tests.sandbox import traffic_world
-from tests.sandbox.traffic_world import DOMAIN, KENYA, SOUTH_AFRICA, Site, World, fixed, wait
+from tests.sandbox.failover_names import (
+    ALIVE,
+    INTERVAL_SECONDS,
+    MARKER,
+    NOT_TAKEN_OVER,
+    PAGE_BUCKET,
+    TAKEN_OVER,
+    Names,
+    failover,
+    running_names,
+)
+from tests.sandbox.traffic_world import DOMAIN, KENYA, SOUTH_AFRICA, wait
 
-SPEED = 120.0  # a modelled minute is half a second
-PAGE_BUCKET, MARKER = "mental-health-platform-pages", "takeover.txt"
-ALIVE, TAKEN_OVER, NOT_TAKEN_OVER = "crisis-ok", "taken-over: yes", "taken-over: no"
 CHECK_LIMIT_MINUTES = 1.0
-
-
-@dataclass
-class Names:
-    """Both load balancers, the page bucket, the checks and the failover records of the platform's name."""
-
-    world: World
-    zone: str
-    kenya: Site
-    south_africa: Site
-    rules: dict[str, str]  # region -> the rule that the checks ask for
-    checks: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def route53(self) -> Any:
-        return self.world.client("route53", "us-east-1")
-
-    def say(self, region: str, body: str, status: int = 200) -> None:
-        """What the load balancer of a region answers to its checker."""
-        site = self.kenya if region == KENYA else self.south_africa
-        site.client("elbv2").modify_rule(RuleArn=self.rules[region], Actions=[fixed(status, body)])
-
-    def mark(self, body: str = TAKEN_OVER) -> None:
-        self.world.client("s3", SOUTH_AFRICA).put_object(Bucket=PAGE_BUCKET, Key=MARKER, Body=body.encode())
-
-    def unmark(self) -> None:
-        self.world.client("s3", SOUTH_AFRICA).delete_object(Bucket=PAGE_BUCKET, Key=MARKER)
-
-    def open_bucket(self, opened: bool = True) -> None:
-        statement = {
-            "Effect": "Allow",
-            "Principal": "*",
-            "Action": "s3:GetObject",
-            "Resource": f"arn:aws:s3:::{PAGE_BUCKET}/*",
-        }
-        s3 = self.world.client("s3", SOUTH_AFRICA)
-        s3.delete_public_access_block(Bucket=PAGE_BUCKET)
-        if opened:
-            policy = {"Version": "2012-10-17", "Statement": [statement]}
-            s3.put_bucket_policy(Bucket=PAGE_BUCKET, Policy=json.dumps(policy))
-        else:
-            s3.delete_bucket_policy(Bucket=PAGE_BUCKET)
-
-    def check(self, name: str, **config: Any) -> str:
-        made = self.route53.create_health_check(CallerReference=name, HealthCheckConfig=config)
-        self.checks[name] = str(made["HealthCheck"]["Id"])
-        return self.checks[name]
-
-    def string_check(self, name: str, host: str, path: str, string: str, *, inverted: bool = False) -> str:
-        return self.check(
-            name,
-            Type="HTTPS_STR_MATCH",
-            FullyQualifiedDomainName=host,
-            ResourcePath=path,
-            Port=443,
-            SearchString=string,
-            RequestInterval=10,
-            FailureThreshold=3,
-            Inverted=inverted,
-        )
-
-    def calculated(self, name: str, children: list[str], threshold: int) -> str:
-        return self.check(name, Type="CALCULATED", ChildHealthChecks=children, HealthThreshold=threshold)
-
-    def record(self, name: str, role: str, site: Site, check: str | None = None, evaluate: bool = False) -> None:
-        record = failover(name, role, site, check, evaluate)
-        self.change("UPSERT", record)
-
-    def change(self, action: str, record: dict[str, Any]) -> dict[str, Any]:
-        batch = {"Changes": [{"Action": action, "ResourceRecordSet": record}]}
-        answer = self.route53.change_resource_record_sets(HostedZoneId=self.zone, ChangeBatch=batch)
-        return dict(answer["ChangeInfo"])
-
-    def state(self, name: str) -> dict[str, Any]:
-        """One check as the control call tells it."""
-        found = self.world.control("GET", "health-checks")
-        return next(dict(entry) for entry in found if entry["id"] == self.checks[name])
-
-    def healthy(self, name: str) -> bool:
-        return bool(self.state(name)["healthy"])
-
-    def becomes(self, name: str, healthy: bool) -> None:
-        wait(lambda: self.healthy(name) is healthy, what=f"{name} healthy={healthy}", tell=lambda: self.state(name))
-
-    def leads_to(self, name: str = DOMAIN) -> str:
-        return str(self.world.control("GET", f"resolve?name={name}")["record"])
-
-    def expect(self, record: str, name: str = DOMAIN) -> None:
-        wait(lambda: self.leads_to(name) == record, what=f"{name} -> {record}", tell=lambda: self.overview())
-
-    def stays(self, record: str, minutes: float = 3) -> None:
-        end = self.world.clock.epoch() + minutes * 60
-        while self.world.clock.epoch() < end:
-            assert self.leads_to() == record, self.overview()
-            time.sleep(0.05)
-
-    def overview(self) -> str:
-        return json.dumps(self.world.control("GET", "health-checks"), indent=1)
-
-    def cut(self, region: str) -> None:
-        self.world.control("POST", "cut", {"region": region})
-
-    def bring_back(self, region: str) -> None:
-        self.world.control("POST", "restore", {"region": region})
-
-
-def failover(name: str, role: str, site: Site, check: str | None = None, evaluate: bool = False) -> dict[str, Any]:
-    alias = {
-        "HostedZoneId": site.alb["CanonicalHostedZoneId"],
-        "DNSName": site.alb["DNSName"],
-        "EvaluateTargetHealth": evaluate,
-    }
-    record = {"Name": name, "Type": "A", "SetIdentifier": role.lower(), "Failover": role, "AliasTarget": alias}
-    return record | ({"HealthCheckId": check} if check else {})
+PATIENCE = 10  # the largest FailureThreshold that Route 53 takes
 
 
 @pytest.fixture(scope="module")
 def started() -> Iterator[Names]:
-    with traffic_world.running(SPEED) as world:
-        zone = traffic_world.hosted_zone(world)
-        sites = {region: Site(world, region) for region in (KENYA, SOUTH_AFRICA)}
-        rules = {}
-        for region, path in ((KENYA, "/health"), (SOUTH_AFRICA, "/takeover")):
-            sites[region].build_network()
-            sites[region].build_balancer(zone)
-            rules[region] = sites[region].rule(1, fixed(200, "starting"), path=path)
-            sites[region].rule(2, fixed(200, f"page of {region}"))
-        world.client("s3", SOUTH_AFRICA).create_bucket(
-            Bucket=PAGE_BUCKET, CreateBucketConfiguration={"LocationConstraint": SOUTH_AFRICA}
-        )
-        names = Names(world, zone, sites[KENYA], sites[SOUTH_AFRICA], rules)
-        names.say(KENYA, ALIVE)
-        names.say(SOUTH_AFRICA, NOT_TAKEN_OVER)
-        names.open_bucket()
-        south_africa, page = names.south_africa.alb["DNSName"], f"{PAGE_BUCKET}.s3.{SOUTH_AFRICA}.amazonaws.com"
-        children = [
-            names.string_check("kenya", names.kenya.alb["DNSName"], "/health", ALIVE),
-            names.string_check("alb-witness", south_africa, "/takeover", TAKEN_OVER, inverted=True),
-            names.string_check("page-witness", page, f"/{MARKER}", TAKEN_OVER, inverted=True),
-        ]
-        names.record(DOMAIN, "PRIMARY", names.kenya, names.calculated("primary", children, 3))
-        names.record(DOMAIN, "SECONDARY", names.south_africa)
+    with running_names() as names:
         yield names
-        world.assert_sound()
 
 
 @pytest.fixture
@@ -188,7 +51,7 @@ def names(started: Names) -> Names:
 def test_in_peace_the_name_leads_to_kenya(names: Names) -> None:
     answer = names.world.control("GET", f"resolve?name={DOMAIN}")
     assert (answer["record"], answer["region"], answer["target"]) == ("primary", KENYA, names.kenya.alb["DNSName"])
-    assert 0 < answer["ttl"] <= 300
+    assert answer["ttl"] == 60, "an alias has the TTL of the load balancer's own name"
     assert PublicClient(names.world.url, names.world.clock).get("/x") == (200, f"page of {KENYA}", KENYA)
 
 
@@ -251,15 +114,26 @@ def test_a_marker_that_says_no_is_no_witness(names: Names) -> None:
 def test_the_page_bucket_speaks_only_if_policy_and_access_block_let_it(names: Names) -> None:
     names.mark()
     names.expect("secondary")
-    names.open_bucket(False)
+    names.close_bucket()
     names.expect("primary")
     assert names.state("page-witness")["status"] == "Failure: HTTP Status Code 403."
     names.open_bucket()
+    names.expect("secondary")
+    names.open_bucket("another-key")
+    names.expect("primary")
+    names.open_bucket(MARKER)
     names.expect("secondary")
     names.world.client("s3", SOUTH_AFRICA).put_public_access_block(
         Bucket=PAGE_BUCKET, PublicAccessBlockConfiguration={"RestrictPublicBuckets": True}
     )
     names.expect("primary")
+
+
+def test_a_bucket_answers_in_its_own_region_only(names: Names) -> None:
+    names.mark()
+    names.string_check("elsewhere", f"{PAGE_BUCKET}.s3.{KENYA}.amazonaws.com", f"/{MARKER}", TAKEN_OVER)
+    names.becomes("elsewhere", False)
+    assert "HTTP Status Code 301" in names.state("elsewhere")["status"]
 
 
 def test_a_marker_under_a_kms_key_is_readable_by_nobody_outside(names: Names) -> None:
@@ -318,6 +192,39 @@ def test_with_both_unhealthy_the_primary_answers(names: Names) -> None:
     names.cut(KENYA)
     names.record(name, "SECONDARY", names.south_africa, evaluate=True)
     assert names.leads_to(name) == "primary"
+
+
+def test_a_check_turns_after_its_threshold_of_requests_an_interval_apart(names: Names) -> None:
+    names.string_check("patient", names.kenya.alb["DNSName"], "/health", ALIVE, threshold=PATIENCE)
+    asked(names, "patient", 200)
+    for status, healthy in ((503, False), (200, True)):
+        since = names.world.clock.epoch()
+        names.say(KENYA, ALIVE, status=status)
+        names.becomes("patient", healthy)
+        # One interval less than there must be: the first request may have been due before the answer changed.
+        assert moment(turn(names, "patient", healthy)) - since >= (PATIENCE - 2) * INTERVAL_SECONDS
+
+
+def test_failures_that_are_not_in_a_row_are_forgotten(names: Names) -> None:
+    names.string_check("forgiving", names.kenya.alb["DNSName"], "/health", ALIVE, threshold=PATIENCE)
+    for status in (500, 200) * PATIENCE:
+        names.say(KENYA, ALIVE, status=status)
+        asked(names, "forgiving", status)
+    assert turns(names, "forgiving") == []
+
+
+def asked(names: Names, check: str, status: int) -> None:
+    wait(lambda: f"Code {status}" in names.state(check)["status"], what=f"an answer {status} to {check}")
+
+
+def turns(names: Names, check: str) -> list[dict[str, Any]]:
+    return [event for event in names.world.events("health_check.changed") if event["id"] == names.checks[check]]
+
+
+def turn(names: Names, check: str, healthy: bool) -> dict[str, Any]:
+    """The event of that turn; it is told just after the state has changed."""
+    found = wait(lambda: [event for event in turns(names, check) if event["answers"] is healthy], what="the event")
+    return found[-1]
 
 
 @pytest.mark.parametrize(("threshold", "healthy"), [(0, True), (1, True), (2, False)])

@@ -88,6 +88,7 @@ def test_a_rehearsal_that_never_began_can_be_written(tmp_path: Path) -> None:
     document = result(e, t, "PulumiError: no engine")
     assert document["ok"] is False
     assert document["calls_to_lost_region_during_promotion"] is None
+    assert document["rows"] == {"committed_before": 0, "present_after": None}
     assert document["rto_minutes"] == {"crisis_page": None, "critical": None, "all": None}
     directory = tmp_path / "one"
     directory.mkdir()
@@ -246,6 +247,8 @@ def test_a_limit_is_kept_or_broken() -> None:
     assert all(tile.ok for tile in kept)
     late = report.tiles(result(evidence(crisis_page=at(2.6))))[0]
     assert (late.ok, late.share) == (False, 100.0)
+    unread = report.tiles(result(evidence(read_back=None)))[4]
+    assert (unread.ok, unread.value) == (False, "not read")
     never = report.tiles(result(evidence(write_accepted=None)))[1]
     assert (never.ok, never.value) == (False, "never")
 
