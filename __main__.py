@@ -45,40 +45,8 @@ async def main() -> None:
         "keys",
         DataKeyArgs(short_name=settings.short_name, tags=tags, account_id=settings.account_id, region=settings.region),
     )
-    storage = Storage(
-        "storage",
-        StorageArgs(
-            short_name=settings.short_name,
-            tags=tags,
-            region=settings.region,
-            key_arn=key.arn,
-            crisis_page_html=crisis_page.full_page(settings.crisis.phone_lines, settings.crisis.text),
-            replica=ReplicaArgs(
-                region=settings.peer.region,
-                bucket_arn=peer.require("audioBucketArn"),
-                key_arn=peer.require("dataKeyArn"),
-            )
-            if settings.protects and peer
-            else None,
-        ),
-    )
-    load_balancer = LoadBalancer(
-        "load-balancer",
-        LoadBalancerArgs(
-            short_name=settings.short_name,
-            tags=tags,
-            domain=settings.dns.domain,
-            zone_id=settings.zone_id,
-            owns_validation_record=settings.owns_shared,
-            vpc_id=network.vpc_id,
-            subnet_ids=network.public_subnet_ids,
-            security_group_id=network.alb_security_group_id,
-            services=settings.services,
-            health_service=settings.health_service,
-        ),
-    )
 
-    # A promotion, step by step. First no more copies of the lost primary …
+    # A promotion, step by step, begun with what takes longest: no more copies of the lost primary …
     snapshots = (
         SnapshotCycle(
             "snapshots",
@@ -96,7 +64,7 @@ async def main() -> None:
         if settings.database.standby_source == "snapshot-copies"
         else None
     )
-    # … then the database …
+    # … the database …
     database = Database(
         "database",
         DatabaseArgs(
@@ -164,6 +132,41 @@ async def main() -> None:
 
     # … the critical services' logins at it …
     critical_logins = Logins("critical-logins", logins(settings.critical_logins, after=[]))
+
+    # Buckets and the way in are the same before and after it.
+    storage = Storage(
+        "storage",
+        StorageArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            region=settings.region,
+            key_arn=key.arn,
+            crisis_page_html=crisis_page.full_page(settings.crisis.phone_lines, settings.crisis.text),
+            replica=ReplicaArgs(
+                region=settings.peer.region,
+                bucket_arn=peer.require("audioBucketArn"),
+                key_arn=peer.require("dataKeyArn"),
+            )
+            if settings.protects and peer
+            else None,
+        ),
+    )
+    load_balancer = LoadBalancer(
+        "load-balancer",
+        LoadBalancerArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            domain=settings.dns.domain,
+            zone_id=settings.zone_id,
+            owns_validation_record=settings.owns_shared,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.public_subnet_ids,
+            security_group_id=network.alb_security_group_id,
+            services=settings.services,
+            health_service=settings.health_service,
+        ),
+    )
+
     # … the critical services, and when they answer the takeover, which moves the public name …
     services = Services(
         "services",

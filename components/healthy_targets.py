@@ -18,9 +18,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
 
-POLL_SECONDS = 2.0
+POLL_SECONDS = 1.0
 # ECS may answer with the state before the last update for a moment; a rollback stays.
-ROUNDS_TO_BELIEVE_A_ROLLBACK = 10
+ROUNDS_TO_BELIEVE_A_ROLLBACK = 20
 # DescribeTasks takes 100 tasks a call.
 TASKS_PER_CALL = 100
 WATCHED = ("region", "cluster", "services")
