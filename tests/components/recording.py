@@ -16,7 +16,7 @@ LOOP = asyncio.new_event_loop()
 
 @dataclass(frozen=True)
 class Recorded:
-    """One registered resource. `dependencies` are the logical names of what it waits for.
+    """One registered resource. `dependencies` are the logical names of what it waits for, `dependency_keys` with types.
 
     `secrets` names the inputs that the engine gets as secrets; `inputs` has their values in the clear.
     """
@@ -25,6 +25,7 @@ class Recorded:
     name: str
     inputs: dict[str, Any]
     dependencies: frozenset[str]
+    dependency_keys: frozenset[tuple[str, str]]
     protect: bool
     retain_on_delete: bool
     ignore_changes: tuple[str, ...]
@@ -116,6 +117,7 @@ class _Monitor(mocks.MockMonitor):
                     name=request.name,
                     inputs=dict(self.resources[response.urn].state) if not request.custom else _inputs(request.object),
                     dependencies=frozenset(urn.rsplit("::", 1)[-1] for urn in request.dependencies),
+                    dependency_keys=frozenset(_key(urn) for urn in request.dependencies),
                     protect=bool(request.protect),
                     retain_on_delete=bool(request.retainOnDelete),
                     ignore_changes=tuple(request.ignoreChanges),
@@ -129,6 +131,12 @@ class _Monitor(mocks.MockMonitor):
         name = request.urn.rsplit("::", 1)[-1]
         self._recording.outputs[name] = pulumi.runtime.rpc.deserialize_properties(request.outputs)
         return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+
+def _key(urn: str) -> tuple[str, str]:
+    """(type, name) of a URN, whose type begins with those of the parents."""
+    _, _, types, name = urn.split("::")
+    return types.rsplit("$", 1)[-1], name
 
 
 def _inputs(properties: Any) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def test_the_schedules_role_starts_this_function_and_does_nothing_else(recording
 
 
 def test_no_tick_comes_before_the_schedule_may_start_the_function(recording: Recording, name: str) -> None:
-    assert f"{name}-starts" in recording.one(SCHEDULE, name).dependencies
+    assert (POLICY, f"{name}-starts") in recording.one(SCHEDULE, name).dependency_keys
 
 
 def test_ticks_come_on_time_and_are_not_repeated(recording: Recording, name: str) -> None:
@@ -77,7 +77,7 @@ def test_ticks_come_on_time_and_are_not_repeated(recording: Recording, name: str
     assert schedule["target"]["roleArn"] == f"arn:aws:{name}-starts"
     # The scheduler would repeat a tick that it could not hand over, Lambda one that failed.
     assert schedule["target"]["retryPolicy"]["maximumRetryAttempts"] == 0
-    assert recording.one(CALL_ONCE, name).inputs["maximumRetryAttempts"] == 0
+    assert recording.one(CALL_ONCE, f"{name}-once").inputs["maximumRetryAttempts"] == 0
 
 
 def test_only_a_function_in_the_network_may_attach_itself_to_it(recording: Recording) -> None:

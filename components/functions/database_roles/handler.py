@@ -21,6 +21,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 SCHEMA = "app"
 NO_DATABASE = ".invalid"
+# Undoes whatever locked a role. PostgreSQL refuses an expired one as if its password were wrong.
+UNLOCKED = "LOGIN CONNECTION LIMIT -1 VALID UNTIL 'infinity'"
 CALLS = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "max_attempts": 4})
 
 
@@ -100,7 +102,7 @@ def statements(database: str, roles: list[Role], owner: str | None, existing: se
         name = identifier(role.name)
         if role.name not in existing:
             found.append(f"CREATE ROLE {name} LOGIN")
-        found.append(f"ALTER ROLE {name} WITH LOGIN CONNECTION LIMIT -1 PASSWORD {literal(role.verifier)}")
+        found.append(f"ALTER ROLE {name} WITH {UNLOCKED} PASSWORD {literal(role.verifier)}")
         found.append(f"GRANT CONNECT ON DATABASE {identifier(database)} TO {name}")
     found.append(f"REVOKE CONNECT, TEMPORARY ON DATABASE {identifier(database)} FROM PUBLIC")
     if owner is not None:
