@@ -14,16 +14,17 @@ from types import FrameType
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from sandbox.clock import Clock
 from sandbox.provider.server import Provider
 
 WORKERS = 128  # an engine with PULUMI_PARALLEL=64 waits in many creates at once; a second one may run beside it
 
 
-def serve(endpoint: str, project: Path, port: int = 0) -> tuple[grpc.Server, int]:
+def serve(endpoint: str, project: Path, clock: Clock, port: int = 0) -> tuple[grpc.Server, int]:
     """Start a server on the loopback interface; returns it and its port."""
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
     server = grpc.server(futures.ThreadPoolExecutor(WORKERS), options=options)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(endpoint, project), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(endpoint, project, clock), server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     return server, bound
@@ -43,7 +44,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, ask)
     signal.signal(signal.SIGINT, ask)
     directory = arguments.directory.absolute()
-    server, port = serve(arguments.endpoint, directory / "project")
+    server, port = serve(arguments.endpoint, directory / "project", Clock.of(directory))
     target = directory / "provider.json"
     partial = target.with_suffix(".partial")
     partial.write_text(json.dumps({"port": port, "pid": os.getpid()}))

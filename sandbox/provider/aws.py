@@ -11,6 +11,8 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 
+from sandbox.clock import Clock
+
 # Their control plane answers in one region, whatever region the program works in.
 GLOBAL_SERVICES: Final = {"iam": "us-east-1", "route53": "us-east-1"}
 
@@ -57,5 +59,6 @@ class Instance:
     region: str
     account: str
     project: Path  # where relative paths of assets start
+    clock: Clock
     default_tags: dict[str, str] = field(default_factory=dict)
     cancelled: threading.Event = field(default_factory=threading.Event)

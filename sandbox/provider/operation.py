@@ -16,6 +16,7 @@ from sandbox.provider.table import Call, Description, Field, Resource, Tags, Upd
 from sandbox.provider.wire import UNKNOWN
 
 POLL: Final = 0.2  # real seconds; the emulated cloud lives on accelerated time
+LEAST_PATIENCE: Final = 60.0  # real seconds: at a high speed this machine is what takes long
 RETRY_DELETE: Final = 60.0  # real seconds
 
 
@@ -128,10 +129,11 @@ class Operation:
 
     def until(self, done: Callable[[], bool], what: str) -> None:
         """Poll until `done`. Raises Cancelled when the engine asks to stop, ProviderError when patience ends."""
-        deadline = time.monotonic() + self.resource.patience
+        patience = max(self.instance.clock.seconds(self.resource.patience), LEAST_PATIENCE)
+        deadline = time.monotonic() + patience
         while not done():
             if time.monotonic() > deadline:
-                raise ProviderError(f"{what}: not done after {self.resource.patience:.0f} s")
+                raise ProviderError(f"{what}: not done after {self.resource.patience:g} minutes")
             if self.instance.cancelled.wait(POLL):
                 raise Cancelled(f"{what}: interrupted")
 

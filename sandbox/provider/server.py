@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
+from sandbox.clock import Clock
 from sandbox.provider import errors, planning, wire
 from sandbox.provider.aws import Clients, Instance
 from sandbox.provider.errors import ProviderError, UnknownType
@@ -52,8 +53,9 @@ def _reported(method: Callable[..., Any]) -> Callable[..., Any]:
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
     """Serves every provider instance of every engine; an instance is told apart by its connection."""
 
-    def __init__(self, endpoint: str, project: Path) -> None:
+    def __init__(self, endpoint: str, project: Path, clock: Clock) -> None:
         self._project = project
+        self._clock = clock
         self._clients = Clients(endpoint)
         self._lock = threading.Lock()
         self._instances: dict[str, Instance] = {}
@@ -129,7 +131,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             )
         tags = (_parsed(config.get("defaultTags")) or {}).get("tags") or {}
         with self._lock:
-            self._instances[context.peer()] = Instance(self._clients, region, account, self._project, dict(tags))
+            self._instances[context.peer()] = Instance(
+                self._clients, region, account, self._project, self._clock, dict(tags)
+            )
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     # -- resources

@@ -146,7 +146,7 @@ class Resource:
     physical_name: str = ""  # input that the plugin would fill with a generated name; here the program must give it
     required: tuple[str, ...] = ()  # beyond what the SDK requires
     check: Callable[[Mapping[str, Any]], list[Failure]] = _no_constraints
-    patience: float = 900.0  # real seconds that a wait may last
+    patience: float = 60.0  # modelled minutes that a wait may last, as the plugin would
     delete_first: bool = False  # a replacement can't be made while the old one exists
     retry_delete: tuple[str, ...] = ()  # error codes of a delete that pass by themselves
     changing: tuple[str, ...] = ()  # outputs that an update may change (unknown in its preview)

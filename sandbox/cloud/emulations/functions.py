@@ -248,11 +248,20 @@ def _install_changes(functions: Functions) -> None:
         functions.updated(function, "lambda.create_vpc" if "VpcConfig" in body else "lambda.create")
         return answer and function.get_configuration()
 
+    put = LambdaBackend.put_function_event_invoke_config
+
+    def put_function_event_invoke_config(
+        self: LambdaBackend, function_name: str, config: dict[str, Any]
+    ) -> dict[str, Any]:
+        self.get_function(function_name).event_invoke_config.clear()  # moto would go on answering with the first
+        return put(self, function_name, config)
+
     replace(
         LambdaBackend,
         create_function=create_function,
         update_function_code=update_function_code,
         update_function_configuration=update_function_configuration,
+        put_function_event_invoke_config=put_function_event_invoke_config,
     )
 
 

@@ -249,7 +249,7 @@ SERVICE: Final = Resource(
     gone=lambda found: bool(found["status"] == "INACTIVE"),
     ready=_steady,
     wait_gone=True,
-    patience=120,  # the plugin gives an update 20 minutes: at the default speed a little more than that
+    patience=20,  # the plugin's default for an update
     physical_name="name",
 )
 

@@ -1,4 +1,4 @@
-"""Lambda functions and invocations."""
+"""Lambda functions, invocations, and what becomes of events that a function fails on."""
 
 from __future__ import annotations
 
@@ -163,4 +163,30 @@ INVOCATION: Final = Resource(
     check=_invocable,
 )
 
-RESOURCES: Final = (FUNCTION, INVOCATION)
+
+def _configure_events(op: Operation) -> str:
+    op.call(call("put_function_event_invoke_config"), op.creating_fields())
+    return str(op.inputs["functionName"])
+
+
+EVENT_INVOKE_CONFIG: Final = Resource(
+    token="aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
+    service="lambda",
+    create=_configure_events,
+    read=call("get_function_event_invoke_config", {"FunctionName": "$id"}),
+    delete=call("delete_function_event_invoke_config", {"FunctionName": "$id"}),
+    inputs=(
+        f("functionName", get=lambda op, _: op.id, replace=True),
+        f("maximumEventAgeInSeconds"),
+        f("maximumRetryAttempts", default=2),
+    ),
+    updates=(
+        update(
+            "maximumEventAgeInSeconds maximumRetryAttempts",
+            call("put_function_event_invoke_config", {"FunctionName": "$id"}),
+        ),
+    ),
+    missing=("ResourceNotFoundException",),
+)
+
+RESOURCES: Final = (FUNCTION, INVOCATION, EVENT_INVOKE_CONFIG)

@@ -260,7 +260,7 @@ INSTANCE: Final = Resource(
     missing=("DBInstanceNotFound", "DBInstanceNotFoundFault"),
     ready=_ready,
     wait_gone=True,
-    patience=3600,
+    patience=240,  # what the program gives a restore
     physical_name="identifier",
     check=_allowed,
 )
