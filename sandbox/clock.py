@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-DEFAULT_SPEED = 12.0  # one modelled minute lasts five real seconds
+DEFAULT_SPEED = 10.0  # one modelled minute lasts six real seconds
 
 
 @dataclass(frozen=True)

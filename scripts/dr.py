@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sandbox.clock import DEFAULT_SPEED
 from scripts import console
 from scripts.errors import DrError, SandboxError
 from scripts.rehearsal.faults import Fault
@@ -63,7 +64,7 @@ def bootstrap(
 
 
 @sandbox.command("start")
-def sandbox_start(speed: Speed = 12.0) -> None:
+def sandbox_start(speed: Speed = DEFAULT_SPEED) -> None:
     """Start a sandbox with both stacks initialised, and say what to type next."""
     from scripts import sandbox as task
 
@@ -113,7 +114,7 @@ def sandbox_restore(region: str) -> None:
 @rehearse.command("region-loss")
 def rehearse_region_loss(
     seed: Seed = None,
-    speed: Speed = 12.0,
+    speed: Speed = DEFAULT_SPEED,
     fault: Annotated[Fault | None, typer.Option(help="What else fails, though nothing critical needs it.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the sandbox's logs beside the report.")] = False,
 ) -> None:
@@ -129,7 +130,7 @@ def rehearse_region_loss(
 
 
 @app.command()
-def bench(speed: Speed = 12.0) -> None:
+def bench(speed: Speed = DEFAULT_SPEED) -> None:
     """Compare a promotion's real time with the chain of AWS waits that no program can avoid (bound: 1.15)."""
     from scripts import bench as task
 
