@@ -45,6 +45,8 @@ class RegionalCertificate(pulumi.ComponentResource):
                 type=wanted.resource_record_type.apply(str),
                 records=[wanted.resource_record_value.apply(str)],
                 ttl=VALIDATION_TTL,
+                # A stack that is built again finds the record that the one before left behind.
+                allow_overwrite=True,
                 # Without the record the other region's certificate stops renewing and expires months later, so it
                 # stays when this stack is taken down.
                 opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),

@@ -27,7 +27,7 @@ TIMEOUTS: Final = pulumi.CustomTimeouts(create="4h", update="3h", delete="2h")
 class DatabaseArgs:
     """`plans` is empty while standing by. `after`: what must be done before a restore starts (no more new copies).
 
-    `engine_version` is the configured one; a restored generation brings its own in its plan.
+    `engine_version` is the configured one, for new databases; the plan of a restored generation has its snapshot's.
     """
 
     short_name: str
@@ -87,7 +87,9 @@ class Database(pulumi.ComponentResource):
             f"{self._name}-{plan.generation.name}",
             identifier=plan.identifier,
             engine="postgres",
-            engine_version=plan.engine_version,
+            # A restore keeps its snapshot's version, or is lifted by AWS where that is no longer supported: naming the
+            # old one would then ask for a downgrade, which RDS refuses after the whole restore.
+            engine_version=plan.engine_version if empty else None,
             instance_class=self._args.instance_class,
             allocated_storage=plan.allocated_storage,
             storage_type="gp3",

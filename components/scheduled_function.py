@@ -12,6 +12,8 @@ from components import naming, policies
 
 RUNTIME = "python3.13"
 LOG_DAYS = 90
+# The shortest that the scheduler and Lambda accept.
+EVENT_SECONDS = 60
 # What Lambda itself needs to attach a function to a network ("Giving Lambda functions access to resources in an
 # Amazon VPC", Lambda developer guide). EC2 offers no narrower resource for describing and deleting.
 NETWORK_ACTIONS = (
@@ -93,7 +95,7 @@ class ScheduledFunction(pulumi.ComponentResource):
         self.function_name = function.name
         self.function_arn = function.arn
         self.ready: list[pulumi.Resource] = [function, permissions]
-        self.schedule = self._schedule(function)
+        self.schedule = self._schedule(function, self._call_once(function))
         self.register_outputs({"function_name": self.function_name, "schedule": self.schedule.name})
 
     def _role(self, purpose: str, trust: str) -> aws.iam.Role:
@@ -146,7 +148,20 @@ class ScheduledFunction(pulumi.ComponentResource):
             subnet_ids=network.subnet_ids, security_group_ids=[network.security_group_id]
         )
 
-    def _schedule(self, function: aws.lambda_.Function) -> aws.scheduler.Schedule:
+    def _call_once(self, function: aws.lambda_.Function) -> aws.lambda_.FunctionEventInvokeConfig:
+        """The scheduler hands a tick over and is done: it is Lambda that would call a failed function twice more, with
+        the old time and, minutes later, beside the next ticks or after the schedule was turned off ("Invoke a Lambda
+        function on a schedule" and "Configuring error handling for asynchronous invocations", Lambda developer guide).
+        """
+        return aws.lambda_.FunctionEventInvokeConfig(
+            f"{self._name}-once",
+            function_name=function.name,
+            maximum_event_age_in_seconds=EVENT_SECONDS,
+            maximum_retry_attempts=0,
+            opts=self._child,
+        )
+
+    def _schedule(self, function: aws.lambda_.Function, once: pulumi.Resource) -> aws.scheduler.Schedule:
         args = self._args
         group = f"arn:aws:scheduler:{args.region}:{args.account_id}:schedule-group/default"
         # Only on behalf of this account's schedules ("Confused deputy prevention", EventBridge Scheduler user guide).
@@ -174,11 +189,11 @@ class ScheduledFunction(pulumi.ComponentResource):
                 input=json.dumps(args.event),
                 # The next tick does what a failed one left: a retry would only run beside it.
                 retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(
-                    maximum_event_age_in_seconds=60, maximum_retry_attempts=0
+                    maximum_event_age_in_seconds=EVENT_SECONDS, maximum_retry_attempts=0
                 ),
             ),
             # A tick before the role may invoke is lost, and nothing tells.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission, once]),
         )
 
 

@@ -133,7 +133,7 @@ class Services(pulumi.ComponentResource):
         logs: aws.cloudwatch.LogGroup,
         secrets: Mapping[str, pulumi.Input[str]],
     ) -> aws.ecs.TaskDefinition:
-        peers, region = list(self.args.specs), self.args.region
+        peers, region = callable_from(spec, self.args.specs), self.args.region
         containers = pulumi.Output.all(**secrets, log_group=logs.name, audio_bucket=self.args.audio_bucket_name).apply(
             lambda facts: task_definitions.container_definitions(spec, peers, region, facts)
         )
@@ -162,8 +162,9 @@ class Services(pulumi.ComponentResource):
             ready,
             self,
             # Started before these exist, a task fails on image, secret, login or target group, and the circuit
-            # breaker ends the deployment in the middle of the disaster.
-            after=[*ready.after, *self.args.critical_after],
+            # breaker ends the deployment in the middle of the disaster. A task knows the Service Connect names that
+            # existed at its service's last deployment, and a flip from no tasks to some is none: see `callable_from`.
+            after=[*ready.after, *self.args.critical_after, *self.critical_resources],
             wait=False,
         )
         self.critical_resources.append(service)
@@ -194,14 +195,25 @@ class StandardServices(pulumi.ComponentResource):
                 args.services,
                 ready,
                 self,
-                # A standard service that never gets healthy must find crisis detection already serving.
-                after=[*ready.after, *args.after],
+                # A standard service that never gets healthy must find crisis detection already serving. Not one waits
+                # for another: that would pass the fault on.
+                after=[*ready.after, *args.services.critical_resources, *args.after],
                 wait=True,
             )
             for ready in args.services.prepared
             if not ready.spec.critical
         ]
         self.register_outputs({})
+
+
+def callable_from(spec: ServiceSpec, specs: Sequence[ServiceSpec]) -> list[ServiceSpec]:
+    """The services that one may call: the critical ones that were made before it.
+
+    A Service Connect name reaches only tasks of deployments that came after it ("Amazon ECS Service Connect
+    components", ECS developer guide), so services are made in this order and are told no other names.
+    """
+    critical = [other for other in specs if other.critical]
+    return critical[: critical.index(spec)] if spec.critical else critical
 
 
 def deploy(

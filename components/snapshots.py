@@ -109,6 +109,8 @@ def statements(args: SnapshotCycleArgs, key_arn: str) -> list[dict[str, Any]]:
         ),
         policies.allow("TakeSnapshot", ["rds:CreateDBSnapshot"], [f"{there}:db:{base}*", taken]),
         policies.allow("CopySnapshot", ["rds:CopyDBSnapshot"], [taken, automated, copies]),
+        # IAM offers no narrower resource: it stands for the call that this region makes to the source region.
+        policies.allow("ReachSource", ["rds:CrossRegionCommunication"], ["*"]),
         policies.allow("TagSnapshots", ["rds:AddTagsToResource"], [taken, copies]),
         policies.allow(
             "PruneOwn",

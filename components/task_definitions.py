@@ -23,7 +23,8 @@ def container_definitions(
 ) -> str:
     """JSON of the one container of a service.
 
-    `facts` has registry_secret, signing_secret, database_secret (absent without a database), log_group, audio_bucket.
+    `peers`: the services that it may call. `facts` has registry_secret, signing_secret, database_secret (absent without
+    a database), log_group, audio_bucket.
     Nothing in it is made by a promotion: the task definitions of a standby are complete before the disaster.
     """
     return json.dumps([_container(spec, peers, region, facts)])
@@ -89,9 +90,8 @@ def _environment(
     if "database_secret" in facts:
         values["DATABASE_SSLMODE"] = "require"
     for peer in peers:
-        if peer.name != spec.name:
-            # Service Connect answers the peer's plain name inside the task.
-            values[f"{peer.name.upper().replace('-', '_')}_URL"] = f"http://{peer.name}:{peer.port}"
+        # Service Connect answers the peer's plain name inside the task.
+        values[f"{peer.name.upper().replace('-', '_')}_URL"] = f"http://{peer.name}:{peer.port}"
     return [{"name": name, "value": values[name]} for name in sorted(values)]
 
 
