@@ -2,7 +2,7 @@
 #   make rehearse ARGS='--seed 7'      make test ARGS='tests/components -k names'      make PYTHON=/path/to/python3.12 setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse test check bench format requirements
+.PHONY: help setup rehearse test check bench format docs requirements
 
 help:
 	@echo 'make rehearse      lose the primary region in a sandbox, promote the standby, write a report'
@@ -10,6 +10,7 @@ help:
 	@echo 'make check         format, lint, types, workflows'
 	@echo 'make bench         how close a promotion comes to the waits that AWS imposes'
 	@echo 'make format        format the code and fix what can be fixed'
+	@echo 'make docs          write docs/commands.md anew'
 	@echo 'make requirements  pin the packages of requirements.in anew'
 
 setup:
@@ -34,6 +35,9 @@ check:
 format: setup
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+docs: setup
+	.venv/bin/python -m typer scripts.dr utils docs --name dr --title 'The dr command' > docs/commands.md
 
 requirements: setup
 	@sh tools/requirements.sh

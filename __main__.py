@@ -159,6 +159,7 @@ async def main() -> None:
             domain=settings.dns.domain,
             zone_id=settings.zone_id,
             owns_validation_record=settings.owns_shared,
+            validation_ttl=settings.dns.ttl,
             vpc_id=network.vpc_id,
             subnet_ids=network.public_subnet_ids,
             security_group_id=network.alb_security_group_id,

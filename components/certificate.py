@@ -7,17 +7,19 @@ import pulumi_aws as aws
 
 from components import naming
 
-VALIDATION_TTL = 300
-
 
 @dataclass(frozen=True, kw_only=True)
 class RegionalCertificateArgs:
-    """`owns_validation_record`: exactly one of the stacks creates the validation record, which serves both."""
+    """`owns_validation_record`: exactly one of the stacks creates the validation record, which serves both.
+
+    `ttl` in seconds, of that record.
+    """
 
     tags: naming.Tags
     domain: str
     zone_id: pulumi.Input[str]
     owns_validation_record: bool
+    ttl: int
 
 
 class RegionalCertificate(pulumi.ComponentResource):
@@ -44,7 +46,7 @@ class RegionalCertificate(pulumi.ComponentResource):
                 name=wanted.resource_record_name.apply(str),
                 type=wanted.resource_record_type.apply(str),
                 records=[wanted.resource_record_value.apply(str)],
-                ttl=VALIDATION_TTL,
+                ttl=args.ttl,
                 # A stack that is built again finds the record that the one before left behind.
                 allow_overwrite=True,
                 # Without the record the other region's certificate stops renewing and expires months later, so it

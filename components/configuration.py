@@ -147,11 +147,14 @@ def read_secure(project: str, given: Mapping[str, str], sources: Sources) -> Sec
 
 
 def check_passwords(settings: Settings, secure: SecureSettings) -> None:
-    """Refuse a service that needs the database and has no password."""
+    """Refuse a service that needs the database and has no password: one that came after `dr bootstrap`."""
     missing = [s.name for s in settings.services if s.needs_database and s.name not in secure.database_passwords]
     if missing:
         key = f"{settings.project}:databasePasswords"
-        allowed = f"needs a password for {', '.join(missing)}; `dr bootstrap` generates it"
+        allowed = (
+            f"needs a password for {', '.join(missing)}; add it to the object in both stacks, the same in both: "
+            f"`pulumi config set --secret {key} -s STACK` reads the object from standard input"
+        )
         raise _refusal(settings.stack, [Problem(f"Pulumi.{settings.stack}.yaml", key, HIDDEN, allowed)])
 
 

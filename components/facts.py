@@ -36,8 +36,6 @@ class Instance:
     """A database instance of this stack."""
 
     identifier: str
-    resource_id: str
-    arn: str
     status: str
     engine_version: str
     allocated_storage: int
@@ -67,7 +65,6 @@ class Copy:
 @dataclass(frozen=True)
 class Facts:
     account: str
-    region: str
     instances: tuple[Instance, ...]
     copies: tuple[Copy, ...]
     data_key_arn: str | None
@@ -92,7 +89,6 @@ class Reader:
         lookup = not self._settings.standby and not declared <= existing
         return Facts(
             account=str(account),
-            region=self._region,
             instances=instances,
             copies=self._call("the database copies", self._copies) if lookup else (),
             data_key_arn=self._call("the data key", self._data_key) if lookup else None,
@@ -156,8 +152,6 @@ def as_instance(instance: "DBInstanceTypeDef") -> Instance:
     tags = _tags(instance.get("TagList", ()))
     return Instance(
         identifier=instance["DBInstanceIdentifier"],
-        resource_id=instance["DbiResourceId"],
-        arn=instance["DBInstanceArn"],
         status=instance["DBInstanceStatus"],
         engine_version=instance["EngineVersion"],
         allocated_storage=instance["AllocatedStorage"],

@@ -21,7 +21,7 @@ class LoadBalancerArgs:
     """What the entrance needs.
 
     `health_service` names the service that answers the public health path. `owns_validation_record`: this stack owns
-    what both regions share, the certificate's validation record among it.
+    what both regions share, the certificate's validation record among it (`validation_ttl` seconds).
     """
 
     short_name: str
@@ -29,6 +29,7 @@ class LoadBalancerArgs:
     domain: str
     zone_id: pulumi.Input[str]
     owns_validation_record: bool
+    validation_ttl: int
     vpc_id: pulumi.Input[str]
     subnet_ids: pulumi.Input[Sequence[str]]
     security_group_id: pulumi.Input[str]
@@ -86,6 +87,7 @@ class LoadBalancer(pulumi.ComponentResource):
                 domain=self._args.domain,
                 zone_id=self._args.zone_id,
                 owns_validation_record=self._args.owns_validation_record,
+                ttl=self._args.validation_ttl,
             ),
             self._child,
         )

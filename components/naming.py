@@ -6,7 +6,6 @@ API reference of each service (the pattern beside each kind is AWS's, narrowed t
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, NewType
 
 PLATFORM: Final = "mental-health-platform"
@@ -120,13 +119,6 @@ def database(short: str, generation: str, first: bool, identifier: str | None = 
 
 def final_snapshot(database_identifier: str) -> str:
     return checked(f"{database_identifier}-final", "database-snapshot")
-
-
-def snapshot(database_identifier: str, at: datetime) -> str:
-    """`<db>-snapshot-YYYY-MM-DD-HHMM`, in UTC."""
-    if at.tzinfo is None:
-        raise ValueError("a snapshot's time needs a time zone")
-    return checked(f"{database_identifier}-snapshot-{at.astimezone(UTC):%Y-%m-%d-%H%M}", "database-snapshot")
 
 
 def database_role(service: str) -> str:

@@ -67,7 +67,6 @@ class ScheduledFunction(pulumi.ComponentResource):
     """
 
     function_name: pulumi.Output[str]
-    function_arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: ScheduledFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:functions:ScheduledFunction", name, {}, opts)
@@ -93,7 +92,6 @@ class ScheduledFunction(pulumi.ComponentResource):
         )
         function = self._deploy(role, logs, permissions)
         self.function_name = function.name
-        self.function_arn = function.arn
         self.ready: list[pulumi.Resource] = [function, permissions]
         self.schedule = self._schedule(function, self._call_once(function))
         self.register_outputs({"function_name": self.function_name, "schedule": self.schedule.name})

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from components import crisis_page, naming
@@ -26,6 +26,20 @@ FARGATE_MEMORY: Final[dict[int, tuple[int, ...]]] = {
 _SLUG = r"^[a-z](?:[a-z0-9]|-(?!-))*(?<!-)$"
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+
+
+def _flag(value: object) -> bool:
+    """Only the two words. A library that also takes `no` or `0` for false would promote a stack by a slip."""
+    match value:
+        case True | "true":
+            return True
+        case False | "false":
+            return False
+        case _:
+            raise ValueError("allowed: true, false")
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
 DomainName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)]
 
 
@@ -116,8 +130,8 @@ class ServiceSettings(Frozen):
     desired_count: int = Field(ge=1, le=1000)
     standby_count: int = Field(default=0, ge=0, le=1000)
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.$/~'@:+&*?-]*$", max_length=128)] | None = None
-    needs_database: bool
-    owns_schema: bool = False
+    needs_database: Flag
+    owns_schema: Flag = False
 
     @property
     def critical(self) -> bool:
@@ -178,9 +192,9 @@ class Settings(Frozen):
     short_name: Slug
     account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
     peer: PeerSettings
-    standby: bool
+    standby: Flag
     protects: Slug | None = None
-    owns_shared: bool = False
+    owns_shared: Flag = False
     zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{1,31}$")]
     network: NetworkSettings
     dns: DnsSettings
@@ -195,6 +209,7 @@ class Settings(Frozen):
 
     @property
     def runs_something(self) -> bool:
+        """Whether any task runs, so that the network needs a way out."""
         return not self.standby or any(service.standby_count for service in self.services)
 
     @property
@@ -225,9 +240,6 @@ class Settings(Frozen):
     def schema_owner(self) -> str | None:
         """The service that migrates the database's schema."""
         return next((service.name for service in self.services if service.owns_schema), None)
-
-    def service(self, name: str) -> ServiceSettings:
-        return next(service for service in self.services if service.name == name)
 
     def database_identifier(self, generation: GenerationSettings) -> str:
         first = generation == self.database.generations[0]

@@ -20,11 +20,13 @@ CRISIS_PREVIEW_PATH = "/.well-known/dr/crisis-page-preview"
 EVERYTHING = "/*"
 WITNESS_PRIORITY = 1
 CRISIS_PRIORITY = 10
+# How long the gate waits for healthy targets before the deployment fails.
+GATE_MINUTES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class TakeoverArgs:
-    """What the takeover needs. `after`: the critical services; `timeout_minutes`: how long the gate waits."""
+    """What the takeover needs. `after`: the critical services."""
 
     short_name: str
     tags: naming.Tags
@@ -36,7 +38,6 @@ class TakeoverArgs:
     critical: Sequence[CriticalService]
     crisis_html: str
     after: Sequence[pulumi.Resource]
-    timeout_minutes: int = 20
 
 
 class Takeover(pulumi.ComponentResource):
@@ -128,7 +129,7 @@ def gate_properties(args: TakeoverArgs) -> Mapping[str, Any]:
     return {
         "region": args.region,
         "cluster": args.cluster_name,
-        "timeoutMinutes": args.timeout_minutes,
+        "timeoutMinutes": GATE_MINUTES,
         "services": [
             {
                 "name": service.name,

@@ -1,7 +1,6 @@
 """What the other components know of a service: the facts of its configuration, and of its deployment."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,11 +67,6 @@ class CriticalService:
 def task_count(spec: ServiceSpec, standby: bool) -> int:
     """How many tasks to run now."""
     return spec.standby_count if standby else spec.desired_count
-
-
-def runs_something(specs: Sequence[ServiceSpec], standby: bool) -> bool:
-    """Whether any task runs, so that the network needs a way out."""
-    return any(task_count(spec, standby) > 0 for spec in specs)
 
 
 def enough_targets(desired_count: int) -> int:

@@ -56,7 +56,6 @@ DURATIONS: dict[str, Duration] = {
     "elb.create": Duration(
         2.9, "https://github.com/DataBiosphere/azul/pull/5780: aws_lb creation complete after 2m54s"
     ),
-    "elb.rule": Duration(0.1, "assumption: rule changes are seen within seconds"),
     "route53.change": Duration(
         1.0, "Route 53 FAQ: changes propagate within 60 seconds (https://aws.amazon.com/route53/faqs/)"
     ),

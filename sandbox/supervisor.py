@@ -37,9 +37,8 @@ class SandboxFailed(RuntimeError):
 class Sandbox:
     """One emulated cloud with everything around it. `speed`: modelled minutes pass that many times faster."""
 
-    def __init__(self, speed: float = DEFAULT_SPEED, checkout: Path = CHECKOUT) -> None:
+    def __init__(self, speed: float = DEFAULT_SPEED) -> None:
         self.speed = speed
-        self.checkout = checkout
         self.directory = Path()
         self.port = 0
         self.provider_port = 0
@@ -72,7 +71,7 @@ class Sandbox:
         self.port = int(self._ready("cloud")["port"])
         endpoint = f"http://127.0.0.1:{self.port}"
         self._processes.append(self._spawn("provider", ["-m", "sandbox.provider", *place, "--endpoint", endpoint]))
-        copy_project(self.checkout, self.project)  # meanwhile
+        copy_project(self.project)  # meanwhile
         self.provider_port = int(self._ready("provider")["port"])
 
     def stop(self) -> None:
@@ -101,7 +100,7 @@ class Sandbox:
     # -- environment --------------------------------------------------------------------------------------------
     def env(self, principal: str = "OPERATOR") -> dict[str, str]:
         """The variables that make `pulumi`, boto3 and the AWS CLI talk to this sandbox, and to nothing else."""
-        return environment(self.directory, self.checkout, self.port, self.provider_port, principal)
+        return environment(self.directory, self.port, self.provider_port, principal)
 
     def process_env(self) -> dict[str, str]:
         """A full environment for a process that belongs to the sandbox and ends with it."""
@@ -130,7 +129,7 @@ class Sandbox:
         with (self.directory / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, *arguments],
-                cwd=self.checkout,
+                cwd=CHECKOUT,
                 env=variables,
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -139,16 +138,13 @@ class Sandbox:
             )
 
     def _ready(self, name: str) -> dict[str, Any]:
-        """Wait for DIR/<name>.json. The process writes it once it answers."""
+        """Wait for DIR/<name>.json. The process puts it there, complete, once it answers."""
         deadline = time.monotonic() + READY_WITHIN
         path = self.directory / f"{name}.json"
         while time.monotonic() < deadline:
             if path.exists():
-                try:
-                    found: dict[str, Any] = json.loads(path.read_text())
-                    return found
-                except json.JSONDecodeError:  # half written
-                    pass
+                found: dict[str, Any] = json.loads(path.read_text())
+                return found
             if (code := self._processes[-1].poll()) is not None:
                 raise SandboxFailed(f"The sandbox's {name} ended with code {code}.\n{self._tail(name)}")
             time.sleep(0.05)
@@ -159,12 +155,12 @@ class Sandbox:
         return "\n".join(log[-lines:]) or "(its log is empty)"
 
 
-def environment(directory: Path, checkout: Path, port: int, provider_port: int, principal: str) -> dict[str, str]:
+def environment(directory: Path, port: int, provider_port: int, principal: str) -> dict[str, str]:
     """The variables of a sandbox in `directory`; a pure function, so that they can be printed for another shell."""
     endpoint = f"127.0.0.1:{port}"
     state = f"region={STANDBY_REGION}&endpoint={endpoint}&disable_https=true&s3ForcePathStyle=true"
     nowhere = str(directory / "no-aws-profile")  # a profile of the user's must never be used by mistake
-    path = [str(checkout / ".tools" / "bin"), str(checkout / ".venv" / "bin"), os.environ.get("PATH", os.defpath)]
+    path = [str(CHECKOUT / ".tools" / "bin"), str(CHECKOUT / ".venv" / "bin"), os.environ.get("PATH", os.defpath)]
     return {
         "AWS_ENDPOINT_URL": f"http://{endpoint}",
         "AWS_ACCESS_KEY_ID": principal,
@@ -183,10 +179,10 @@ def environment(directory: Path, checkout: Path, port: int, provider_port: int, 
     }
 
 
-def copy_project(checkout: Path, target: Path) -> None:
+def copy_project(target: Path) -> None:
     """Copy what a clone of the project contains; the virtual environment is linked."""
-    shutil.copytree(checkout, target, ignore=shutil.ignore_patterns(*NOT_COPIED))
-    (target / ".venv").symlink_to(checkout / ".venv", target_is_directory=True)
+    shutil.copytree(CHECKOUT, target, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    (target / ".venv").symlink_to(CHECKOUT / ".venv", target_is_directory=True)
 
 
 def control(endpoint: str, method: str, path: str, **data: Any) -> Any:

@@ -118,7 +118,7 @@ def rehearse_region_loss(
     fault: Annotated[Fault | None, typer.Option(help="What else fails, though nothing critical needs it.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the sandbox's logs beside the report.")] = False,
 ) -> None:
-    """Lose the primary region and promote the standby (scenarios 1 and 3 of the plan). About 10 minutes.
+    """Lose the primary region and promote the standby (scenarios 1 and 3 of the plan). About 12 minutes.
 
     Exit 0 only if every check holds. The report is build/rehearsals/latest/report.html.
 

@@ -21,8 +21,6 @@ class ServiceFacts:
     critical: bool
     image: str
     digest: str
-    path: str | None
-    desired_count: int
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,6 @@ class StackFacts:
     short: str
     region: str
     account: str
-    peer: str | None
-    standby: bool
-    protects: str | None
     domain: str
     zone: str
     dns_role: str
@@ -136,32 +131,29 @@ def _stack(path: Path, shared: dict[str, Any]) -> StackFacts:
             raise RefusedError(f"{path.name}: {key} is missing.")
         return value
 
-    peer = values.get("peer")
     return StackFacts(
         stack=path.name.removeprefix("Pulumi.").removesuffix(".yaml"),
         short=str(need("shortName")),
         region=str(need("aws:region")),
         account=str(need("accountId")),
-        peer=str(peer["stack"]) if isinstance(peer, dict) else None,
-        standby=str(need("standby")).lower() == "true",  # `pulumi config set` writes a string
-        protects=values.get("protects"),
         domain=str(need("dns.domain")),
         zone=str(need("dns.zone")),
         dns_role=str(need("dns.role")),
         zone_id=values.get("zoneId"),
-        services=tuple(_service(entry) for entry in need("services")),
+        services=tuple(_service(entry, f"{path.name}: services[{n}]") for n, entry in enumerate(need("services"))),
         crisis_text=str(need("crisis.text")),
         phone_numbers=tuple(str(line["number"]) for line in need("crisis.phoneLines")),
         file=path,
     )
 
 
-def _service(entry: dict[str, Any]) -> ServiceFacts:
+def _service(entry: dict[str, Any], place: str) -> ServiceFacts:
+    missing = [key for key in ("name", "priority", "image", "digest") if key not in entry]
+    if missing:
+        raise RefusedError(f"{place}: {', '.join(missing)} is missing.")
     return ServiceFacts(
         name=str(entry["name"]),
         critical=entry["priority"] == "critical",
         image=str(entry["image"]),
         digest=str(entry["digest"]),
-        path=entry.get("path"),
-        desired_count=int(entry["desiredCount"]),
     )

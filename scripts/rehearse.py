@@ -27,7 +27,7 @@ def region_loss(seed: int | None, speed: float, fault: Fault | None, keep: bool)
     written either way. `speed`: modelled time passes that many times faster. `keep`: the sandbox's logs stay too.
     """
     chosen = random.randint(1, LARGEST_SEED) if seed is None else seed
-    console.step(f"Rehearsing the loss of the primary region, seed {chosen}", "about 10 min")
+    console.step(f"Rehearsing the loss of the primary region, seed {chosen}", "about 12 min")
     console.step("Starting the emulated cloud and the provider", "about 10 s")
     with Sandbox(speed=speed) as box, explained():
         rehearsal = RegionLoss(box, chosen, fault)

@@ -15,8 +15,10 @@ from pathlib import Path
 from sandbox import supervisor
 from scripts import console, project
 from scripts.bootstrap import Bootstrap
+from scripts.clients import Clients
 from scripts.errors import RefusedError, SandboxError
 from scripts.project import CHECKOUT, Project
+from scripts.rehearsal.calls import REHEARSAL
 
 STATE = CHECKOUT / "build" / "sandbox" / "state.json"  # build/ is ignored by git
 LOG = STATE.with_name("daemon.log")
@@ -46,7 +48,7 @@ class Running:
         return Path(self.directory) / "project"
 
     def env(self, principal: str = "OPERATOR") -> dict[str, str]:
-        return supervisor.environment(Path(self.directory), CHECKOUT, self.port, self.provider_port, principal)
+        return supervisor.environment(Path(self.directory), self.port, self.provider_port, principal)
 
 
 # -- the process in the background --------------------------------------------------------------------------------
@@ -104,12 +106,13 @@ def start(speed: float) -> None:
     console.done(f"The sandbox is up; one modelled minute lasts {60 / speed:.1f} s. Next, in this shell:")
     standby, primary = (stack.stack for stack in facts.stacks)
     for line in (
-        'eval "$(dr sandbox env)"     # into the working copy; `git status` of the checkout stays clean',
+        'eval "$(.venv/bin/dr sandbox env)"     # into the working copy; `git status` of the checkout stays clean',
         f"pulumi up -s {standby}",
         f"pulumi up -s {primary}",
+        "dr sandbox status            # until it shows a copy: there is nothing to promote before",
         f"dr sandbox cut {facts.primary.region}",
         f"pulumi config set standby false -s {standby} && pulumi up -s {standby}",
-        "dr sandbox stop",
+        "dr sandbox stop              # then open a new shell: this one's directory and settings are gone",
     ):
         console.plain(f"  {line}")
 
@@ -138,16 +141,30 @@ def status(as_json: bool) -> None:
         return
     cloud = supervisor.control(running.endpoint, "GET", "status")
     calls = supervisor.control(running.endpoint, "GET", "calls")
+    found = copies(running, cloud["cut"])
     if as_json:
-        console.plain(json.dumps({"running": True, **asdict(running), "cloud": cloud, "calls": len(calls)}, indent=2))
+        known = {"running": True, **asdict(running), "cloud": cloud, "calls": len(calls), "copies": found}
+        console.plain(json.dumps(known, indent=2))
         return
     console.plain(f"running     process {running.pid}, {running.directory}")
     console.plain(f"cloud       {running.endpoint}, {'healthy' if cloud['healthy'] else 'unhealthy'}")
     console.plain(f"time        {cloud['modelled_now']} ({running.speed:g} times faster than ours)")
     console.plain(f"lost        {', '.join(cloud['cut']) or 'no region'}")
+    console.plain(f"copies      {', '.join(found) or 'none that a promotion could restore'}")
     console.plain(f"calls       {len(calls)}")
     for error in cloud["errors"]:
         console.plain(f"error       {error}")
+
+
+def copies(running: Running, lost: list[str]) -> list[str]:
+    """Names of the database copies in the standby region that are complete; none while that region is lost."""
+    standby = project.load(running.project).standby.region
+    if standby in lost:
+        return []
+    rds = Clients(running.env(REHEARSAL)).get("rds", standby)
+    pages = rds.get_paginator("describe_db_snapshots").paginate(SnapshotType="manual")
+    entries = [entry for page in pages for entry in page["DBSnapshots"]]
+    return sorted(entry["DBSnapshotIdentifier"] for entry in entries if entry["Status"] == "available")
 
 
 def env() -> None:
@@ -162,7 +179,7 @@ def env() -> None:
 def cut(region: str) -> None:
     running = need()
     _known(region, running)
-    supervisor.control(running.endpoint, "POST", "cut", region=region, mode="refuse")
+    supervisor.control(running.endpoint, "POST", "cut", region=region)
     console.done(f"{region} is lost: nothing in it answers.")
 
 

@@ -25,25 +25,13 @@ Action = Callable[[], None]
 Handler = Callable[[dict[str, Any]], Any]
 
 
-@dataclass(frozen=True)
-class Request:
-    """An AWS request that an emulation answers itself, because moto lacks the operation (JSON protocols only)."""
-
-    region: str
-    principal: str
-    path: str
-    query: dict[str, str]
-    body: dict[str, Any]
-
-
 class AwsError(Exception):
-    """Raised in an operation's handler: answered with AWS's error code, message and HTTP status."""
+    """Raised in an operation's handler: answered with AWS's error code and message, and HTTP status 400."""
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.status = status
 
 
 class BadRequest(Exception):
@@ -63,10 +51,10 @@ class _Timer:
 class Cloud:
     """The running emulated cloud. One per process; emulations keep their own state, keyed by region."""
 
-    def __init__(self, directory: Path, clock: Clock, port: int = 0) -> None:
+    def __init__(self, directory: Path, clock: Clock) -> None:
         self.directory = directory
         self.clock = clock
-        self.port = port
+        self.port = 0  # known once the server listens
         self.account = ACCOUNT
         self.errors: list[str] = []
         self._cut: set[str] = set()
@@ -74,7 +62,7 @@ class Cloud:
         self._on_restore: list[Callable[[str], None]] = []
         self._on_stop: list[Action] = []
         self._routes: dict[tuple[str, str], Handler] = {}
-        self.operations: dict[tuple[str, str], Callable[[Request], dict[str, Any]]] = {}
+        self.operations: dict[tuple[str, str], Handler] = {}
         self.faults: list[dict[str, Any]] = []  # injected by POST faults; emulations look for their kinds
         self.fault_kinds: set[str] = set()
         self.barriers: list[Callable[[Origin], bool]] = []  # true where the caller's own network leads nowhere
@@ -196,8 +184,11 @@ class Cloud:
         """The handler registered for a control call, if any."""
         return self._routes.get((method, path.strip("/")))
 
-    def operation(self, service: str, name: str, handler: Callable[[Request], dict[str, Any]]) -> None:
-        """Answer an operation that moto lacks; `service` is the signing name. Raise AwsError for an AWS error."""
+    def operation(self, service: str, name: str, handler: Handler) -> None:
+        """Answer an operation that moto lacks with `handler(request's JSON body)`; JSON protocols only.
+
+        `service` is the signing name. Raise AwsError for an AWS error.
+        """
         self.operations[service, name] = handler
 
     def emit(self, kind: str, **data: Any) -> None:

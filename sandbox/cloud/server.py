@@ -24,7 +24,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox.clock import Clock
 from sandbox.cloud.accounting import Call, Ledger, Origin, attribute, read_body
-from sandbox.cloud.context import ACCOUNT, AwsError, BadRequest, Cloud, Request
+from sandbox.cloud.context import ACCOUNT, AwsError, BadRequest, Cloud
 from sandbox.cloud.emulations import faults
 
 # In order of installation: later ones may use the earlier.
@@ -65,10 +65,10 @@ class Gate:
             return self._control(environ, start_response)
         origin = attribute(environ, region_of_bucket)
         if any(stands_between(origin) for stands_between in self._cloud.barriers):
-            # Nothing has arrived in any region, so nothing is counted.
-            _hang_up(environ, f"{origin.principal} has no way to {origin.service} in {origin.region}")
+            # Counted, although it arrives in no region: what was tried is what matters.
+            self._drop(environ, origin, f"{origin.principal} has no way to {origin.service} in {origin.region}")
         if self._cloud.is_cut(origin.region):
-            self._drop(environ, origin)
+            self._drop(environ, origin, f"{origin.region} is cut off")
         return self._answer(environ, start_response, origin)
 
     def _record(self, environ: dict[str, Any], origin: Origin, status: int | None) -> None:
@@ -82,10 +82,11 @@ class Gate:
             )
         )
 
-    def _drop(self, environ: dict[str, Any], origin: Origin) -> None:
+    def _drop(self, environ: dict[str, Any], origin: Origin, why: str) -> NoReturn:
         """Count the call, then end the connection as an unreachable region would."""
         self._record(environ, origin, None)
-        _hang_up(environ, f"{origin.region} is cut off")
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        raise ConnectionResetError(why)
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse, origin: Origin) -> Iterable[bytes]:
         status = 500
@@ -103,7 +104,7 @@ class Gate:
         except Exception as error:  # noqa: BLE001 - what moto lacks or breaks is recorded and shown, never hidden
             answer = self._broken(error, origin, start)
         if self._cloud.is_cut(origin.region):  # lost while it worked: nobody hears the answer
-            self._drop(environ, origin)
+            self._drop(environ, origin, f"{origin.region} was lost while it answered")
         self._record(environ, origin, status)
         return answer
 
@@ -114,9 +115,7 @@ class Gate:
             handler = self._cloud.operations.get((origin.service, origin.operation))
             if handler is None:
                 return None
-            body = json.loads(read_body(environ) or b"{}")
-            query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
-            answer = handler(Request(origin.region, origin.principal, environ["PATH_INFO"], query, body))
+            answer = handler(json.loads(read_body(environ) or b"{}"))
         except AwsError as error:
             return faults.render(error, environ, origin, start)
         start("200 OK", [("Content-Type", "application/json")])
@@ -133,11 +132,6 @@ class Gate:
         status, answer = control(self._cloud, method, path, environ)
         start_response(status, [("Content-Type", "application/json")])
         return [json.dumps(answer, default=str).encode()]
-
-
-def _hang_up(environ: dict[str, Any], why: str) -> NoReturn:
-    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    raise ConnectionResetError(why)
 
 
 def control(cloud: Cloud, method: str, path: str, environ: dict[str, Any]) -> tuple[str, Any]:
@@ -205,15 +199,9 @@ class Server:
     def _add_control(self) -> None:
         cloud = self.cloud
         cloud.route("GET", "status", lambda _: self._status())
-        cloud.route("POST", "cut", self._cut)
+        cloud.route("POST", "cut", lambda data: cloud.cut(_region(data)))
         cloud.route("POST", "restore", lambda data: cloud.restore(_region(data)))
         cloud.route("GET", "calls", lambda data: self._gate.ledger.since(float(data.get("since", 0))))
-
-    def _cut(self, data: dict[str, Any]) -> None:
-        mode = data.get("mode", "refuse")
-        if mode != "refuse":
-            raise BadRequest(f"mode must be refuse, not {mode!r}")
-        self.cloud.cut(_region(data))
 
     def _status(self) -> dict[str, Any]:
         clock, cloud = self.cloud.clock, self.cloud

@@ -20,12 +20,12 @@ from sandbox.provider.server import Provider
 WORKERS = 128  # an engine with PULUMI_PARALLEL=64 waits in many creates at once; a second one may run beside it
 
 
-def serve(endpoint: str, project: Path, clock: Clock, port: int = 0) -> tuple[grpc.Server, int]:
+def serve(endpoint: str, project: Path, clock: Clock) -> tuple[grpc.Server, int]:
     """Start a server on the loopback interface; returns it and its port."""
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
     server = grpc.server(futures.ThreadPoolExecutor(WORKERS), options=options)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(endpoint, project, clock), server)
-    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    bound = server.add_insecure_port("127.0.0.1:0")
     server.start()
     return server, bound
 

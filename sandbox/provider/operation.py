@@ -73,18 +73,18 @@ class Operation:
 
     # -- calls
 
-    def client(self, service: str = "", region: str = "") -> Any:
-        """The boto3 client of the resource's own service and region unless told otherwise."""
-        return self.instance.clients.get(service or self.resource.service, region or self.region)
+    def client(self) -> Any:
+        """The boto3 client of the resource's service and region."""
+        return self.instance.clients.get(self.resource.service, self.region)
 
-    def api(self, operation: str, service: str = "", /, **params: Any) -> dict[str, Any]:
+    def api(self, operation: str, /, **params: Any) -> dict[str, Any]:
         """One API call with literal parameters."""
-        answer: dict[str, Any] = getattr(self.client(service), operation)(**params)
+        answer: dict[str, Any] = getattr(self.client(), operation)(**params)
         return answer
 
     def call(self, call: Call, carry: tuple[Field, ...] = (), extra: Mapping[str, Any] | None = None) -> Any:
         """Run a table's call with the values of `carry`; the result is what its JMESPath finds."""
-        client = self.client(call.service)
+        client = self.client()
         shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[call.operation]).input_shape
         request: dict[str, Any] = {}
         for field in carry:

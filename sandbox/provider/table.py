@@ -20,17 +20,16 @@ Failure = tuple[str, str]  # input name, reason
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One API call. `result` is a JMESPath into the answer; an empty `service` is the resource's own."""
+    """One API call to the resource's service. `result` is a JMESPath into the answer."""
 
     operation: str
     params: Mapping[str, Any] = field(default_factory=dict)
     result: str = ""
-    service: str = ""
 
 
-def call(operation: str, params: Mapping[str, Any] | None = None, result: str = "", service: str = "") -> Call:
+def call(operation: str, params: Mapping[str, Any] | None = None, result: str = "") -> Call:
     """A Call, positionally."""
-    return Call(operation=operation, params=params or {}, result=result, service=service)
+    return Call(operation=operation, params=params or {}, result=result)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,8 +63,6 @@ class Call:
     service: str
     operation: str
     principal: str
-    user_agent: str = ""
-    status: int | None = None
 
     @property
     def name(self) -> str:

@@ -2,7 +2,8 @@
 
 Only waits that the sandbox really imposes are in it, so that the bound means something: calls that answer at once
 (listener rules, secrets, the schedule) count as nothing, and so does the first health check, which the sandbox makes as
-soon as a target is registered. NAT runs beside the restore, DNS beside the standard services.
+soon as a target is registered. NAT runs beside the restore. After the takeover the public name and the standard
+services follow beside each other, and the longer of the two counts.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from components.dns import FAILURES, INTERVAL_SECONDS
 from sandbox.clock import DURATIONS, database_minutes, minutes
 
 BOUND = 1.15
+ALIAS_TTL_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ def promotion() -> list[Link]:
             "; ".join(DURATIONS[name].source for name in ("rds.restore", "rds.multi_az", "rds.first_backup")),
         ),
         Link(
-            "set the master password",
+            "settings after the restore",
             minutes("rds.modify"),
-            "a restore brings the old one and takes no new one: a modification of the available instance",
+            "the AWS provider sends password, backup retention and windows in a modification of the restored instance",
             DURATIONS["rds.modify"].source,
         ),
         Link(
@@ -52,13 +55,26 @@ def promotion() -> list[Link]:
             "they need the database's address and login; at their first health check the takeover follows",
             DURATIONS["ecs.task_start"].source,
         ),
-        Link(
-            "start the standard tasks",
-            minutes("ecs.task_start"),
-            "after the takeover, so that they can't hold it up; `pulumi up` waits until they run",
-            DURATIONS["ecs.task_start"].source,
-        ),
+        max(_public_name(), _standard_tasks(), key=lambda link: link.minutes),
     ]
+
+
+def _public_name() -> Link:
+    return Link(
+        "move the public name",
+        (FAILURES * INTERVAL_SECONDS + ALIAS_TTL_SECONDS) / 60,
+        "health checkers see the takeover in a row of checks, and answers given before live as long as an alias's",
+        "components/dns.py; the time to live of an alias to a load balancer is 60 s (Route 53 developer guide)",
+    )
+
+
+def _standard_tasks() -> Link:
+    return Link(
+        "start the standard tasks",
+        minutes("ecs.task_start"),
+        "after the takeover, so that they can't hold it up; `pulumi up` waits until they run",
+        DURATIONS["ecs.task_start"].source,
+    )
 
 
 def total(links: Sequence[Link]) -> float:

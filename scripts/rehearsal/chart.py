@@ -14,6 +14,7 @@ HEAD = 26.0  # above the first row, for the axis
 NARROWEST = 3.0
 STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 240)
 MOST_TICKS = 12
+LONGEST_LABEL = 56  # characters: more would not fit into LABELS
 
 Event = Mapping[str, Any]
 
@@ -162,8 +163,8 @@ def _resource(event: Event, scale: Scale, y: float) -> Bar:
     return Bar(_short(label), hint, style, scale.x(start), scale.width(start, end), y, ended)
 
 
-def _short(label: str, longest: int = 56) -> str:
-    return label if len(label) <= longest else label[: longest - 1] + "…"
+def _short(label: str) -> str:
+    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
 
 
 def _drawing(

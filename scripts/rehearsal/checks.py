@@ -88,7 +88,10 @@ def no_calls_to_lost_region(e: Evidence) -> tuple[bool, str]:
     if e.accounting is None:
         return False, "Calls were not counted."
     calls = e.accounting.lost_region
-    return not calls, _quoted(calls) or f"0 of {e.accounting.total} calls during the promotion went to {e.lost_region}"
+    evidence = f"0 of {e.accounting.total} calls during the promotion were the deployment's and went to {e.lost_region}"
+    if pulled := len(e.accounting.lost_region_by_pull):
+        evidence += f"; {pulled} by the pull function, before its schedule was off"
+    return not calls, _quoted(calls) or evidence
 
 
 def no_global_control_plane(e: Evidence) -> tuple[bool, str]:
@@ -186,6 +189,8 @@ def critical_run(e: Evidence) -> tuple[bool, str]:
 
 
 def preview_empty(e: Evidence) -> tuple[bool, str]:
+    if e.preview_after is None:
+        return False, "Not looked at."
     clean = e.preview_code == 0 and not e.preview_after
     return clean, "; ".join(
         e.preview_after[:SHOWN]
@@ -193,6 +198,8 @@ def preview_empty(e: Evidence) -> tuple[bool, str]:
 
 
 def drift_empty(e: Evidence) -> tuple[bool, str]:
+    if e.drift_after is None:
+        return False, "Not looked at."
     clean = e.drift_code == 0 and not e.drift_after
     return clean, "; ".join(e.drift_after[:SHOWN]) or f"`pulumi refresh --preview-only` ended with {e.drift_code}"
 
@@ -211,7 +218,7 @@ def later_copies(e: Evidence) -> tuple[bool, str]:
         return False, "Not tried."
     return not e.later, "; ".join(
         e.later[:SHOWN]
-    ) or "a newer copy appeared, the used one was deleted: nothing would change"
+    ) or "a newer copy appeared, the used one was deleted: `pulumi up` changed nothing and rows are accepted"
 
 
 def sandbox_healthy(e: Evidence) -> tuple[bool, str]:

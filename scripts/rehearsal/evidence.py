@@ -97,11 +97,11 @@ class Evidence:
     dns: dict[str, Answered] = field(default_factory=dict)
     dns_after_return: list[str] = field(default_factory=list)  # regions seen while kenya was back half-alive
     writes_after_return: dict[str, int] = field(default_factory=dict)  # region -> acknowledged rows
-    preview_after: list[str] = field(default_factory=list)
+    preview_after: list[str] | None = None  # what would change; None where nobody looked
     preview_code: int | None = None
-    drift_after: list[str] = field(default_factory=list)
+    drift_after: list[str] | None = None
     drift_code: int | None = None
-    later: list[str] | None = None  # what a preview would change after a newer copy came and the used one went
+    later: list[str] | None = None  # what changes or fails after a newer copy came and the used one went
     sandbox_errors: list[str] = field(default_factory=list)
 
     @property

@@ -43,9 +43,9 @@ TOLD = (
 Event = dict[str, Any]
 
 
-def new_directory(scenario: str = SCENARIO, root: Path = REHEARSALS) -> Path:
+def new_directory(root: Path = REHEARSALS) -> Path:
     """An empty directory for one rehearsal, named by the time of day (UTC)."""
-    made = root / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{scenario}"
+    made = root / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{SCENARIO}"
     made.mkdir(parents=True)
     return made
 

@@ -20,7 +20,7 @@ from scripts.project import Project, load
 from scripts.pulumi_cli import Outcome, PulumiCli, changes_in_preview
 from scripts.rehearsal import calls, inspection
 from scripts.rehearsal.evidence import Evidence, Snapshot
-from scripts.rehearsal.faults import Fault, request
+from scripts.rehearsal.faults import Fault, half_alive, request
 from scripts.rehearsal.timeline import Display, Timeline
 from scripts.rehearsal.waiting import Waiting
 from scripts.rehearsal.world import World
@@ -29,7 +29,7 @@ from scripts.rehearsal.writer import Onlooker, RecordingWriter, RowWriter
 CRISIS_LIMIT = 2.5  # modelled minutes
 RTO_LIMIT = 240.0  # the plan: 4 hours for critical services
 RPO_LIMIT = 60.0  # the plan: 1 hour
-DELAY = (2.0, 14.0)  # modelled minutes between the decoy and the loss: less than one snapshot cycle
+DELAY = (1.0, 13.0)  # modelled minutes: the loss may come anywhere in a snapshot cycle
 COPIES_NEEDED = 2  # so that there is a newest one to choose
 COPY_NAMES = ("rehearsal-decoy", "rehearsal-later")
 WATCH_RETURN = 6.0  # modelled minutes: longer than three health checks, propagation and the TTL together
@@ -107,7 +107,7 @@ class RegionLoss:
         console.step("Bootstrap: state bucket, key, roles, zone, stacks, secrets", "about 15 s")
         sandbox_task.bootstrap(self.project, self.sandbox.env())
         for stack, role in ((self.project.standby, "standing by"), (self.project.primary, "serving")):
-            console.step(f"pulumi up -s {stack.stack}, {role} in {stack.region}", "1 to 2 min")
+            console.step(f"pulumi up -s {stack.stack}, {role} in {stack.region}", "1 to 3 min")
             outcome = self.up(stack.stack)
             console.note(f"took {outcome.seconds:.0f} s")
 
@@ -132,18 +132,21 @@ class RegionLoss:
     def wait_for_copies(self) -> None:
         console.step(f"Waiting for {COPIES_NEEDED} database copies in the standby region", "2 to 3 min")
         copies = self.waiting.until("copies", lambda: _enough(self.world.copies()), minutes=90)
+        delay = self.random.uniform(*DELAY)
+        console.step(
+            f"Life goes on for {delay:.1f} modelled minutes (seed {self.seed}), then an old copy is copied again"
+        )
+        time.sleep(self.clock.seconds(delay))
+        # The loss follows at once, so that the copy made last is not the one with the newest data.
         oldest = min(copies, key=lambda copy: copy.taken)
         self.world.recopy(oldest, COPY_NAMES[0])
         self.waiting.until("the decoy", lambda: COPY_NAMES[0] in {copy.identifier for copy in self.world.copies()})
-        delay = self.random.uniform(*DELAY)
-        console.step(f"The loss comes {delay:.1f} modelled minutes from now (seed {self.seed})")
-        time.sleep(self.clock.seconds(delay))
 
     # -- the disaster -------------------------------------------------------------------------------------------
     def lose_region(self) -> None:
         lost = self.project.primary
         moment = time.time()
-        self.sandbox.control("POST", "cut", region=lost.region, mode="refuse")
+        self.sandbox.control("POST", "cut", region=lost.region)
         self.timeline.loss = self.evidence.loss = moment
         self.evidence.modelled_loss = self.clock.at(moment).timestamp()
         self.timeline.begin("loss", moment)
@@ -241,6 +244,7 @@ class RegionLoss:
     def bring_region_back(self) -> None:
         lost = self.project.primary
         console.step(f"{lost.region} comes back half-alive; watching DNS", f"{WATCH_RETURN:g} modelled minutes")
+        self.sandbox.control("POST", "faults", **half_alive(self.project))
         self.sandbox.control("POST", "restore", region=lost.region)
         since = time.time()
         while time.time() < since + self.clock.seconds(WATCH_RETURN):
@@ -264,8 +268,19 @@ class RegionLoss:
         self.world.copy_across(arn, name, like=used)
         self.waiting.until("the copy", lambda: name in {copy.identifier for copy in self.world.copies()})
         self.world.delete_copy(used.identifier)
+        self.evidence.later = self.deployment_that_changes_nothing()
+
+    def deployment_that_changes_nothing(self) -> list[str]:
+        """What `pulumi up` would change, or what does not work after it: nothing of either is expected."""
         code, changes = self.preview()
-        self.evidence.later = changes if code == 0 or changes else [f"ended with code {code}"]
+        if code != 0 or changes:
+            return changes or [f"`pulumi preview` ended with code {code}"]
+        stack, since = self.project.standby, time.time()
+        outcome = self.cli.run("up", "--stack", stack.stack, "--yes", "--expect-no-changes", check=False)
+        if not outcome.ok:
+            return [f"`pulumi up` ended with code {outcome.code}: {outcome.tail(6)}"]
+        row = self.waiting.look_for(lambda: self.rows.first_after(since, stack.region), minutes=10.0)
+        return [] if row else ["no row was accepted after `pulumi up`"]
 
     def evidence_restored(self) -> str | None:
         self.evidence.restored_from = inspection.restored_from(self.evidence.instance)

@@ -179,8 +179,10 @@ def phase_of(kind: str, name: str, critical: frozenset[str]) -> str:
 def render(timeline: Timeline, now: float) -> RenderableType:
     """The state of all phases, and what is being worked on."""
     shown = Table(show_edge=False, pad_edge=False, box=None)
-    for column, justify in (("", "left"), ("phase", "left"), ("reached after", "right"), ("", "left")):
-        shown.add_column(column, justify="right" if justify == "right" else "left")
+    for column in ("", "phase"):
+        shown.add_column(column)
+    shown.add_column("reached after", justify="right")
+    shown.add_column("")
     for phase in timeline.phases.values():
         shown.add_row(*_row(timeline, phase, now))
     working = ", ".join(f"{span.operation} {span.name}" for span in timeline.running()[:4])

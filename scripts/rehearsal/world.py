@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -164,10 +163,6 @@ def belongs_to(key: str, stack: str) -> bool:
     """Whether a key in the state bucket is about a stack: …/<stack>.json…, …/<stack>/…"""
     parts = key.removeprefix(".pulumi/").split("/")
     return any(part == stack or part.startswith(f"{stack}.") for part in parts)
-
-
-def log_tail(path: Path, lines: int = 15) -> str:
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
 
 def _snapshot(entry: Any) -> Snapshot:

@@ -14,6 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.public import PublicClient, Unreachable
+from scripts.errors import SandboxError
 
 ROWS_PATH = "/api/events"
 HEALTH_PATH = "/health"
@@ -66,10 +67,12 @@ class Worker(threading.Thread):
         self._over.set()
 
     def finish(self) -> None:
-        """Stop and wait. Raises what ended the worker."""
+        """Stop and wait. Raises what ended the worker, SandboxError where it does not end."""
         self.stop()
         if self.is_alive():
             self.join(30)
+        if self.is_alive():
+            raise SandboxError(f"The rehearsal's worker {self.name!r} did not end within 30 s.")
         if self.error is not None:
             raise self.error
 
@@ -82,7 +85,6 @@ class RowWriter(Worker):
         self._client = client
         self._next = 1
         self.rows: list[Row] = []
-        self.failures = 0
         self.last_failure = ""
 
     def act(self) -> None:
@@ -90,18 +92,14 @@ class RowWriter(Worker):
         try:
             answer = self._client.post(ROWS_PATH, {"seq": self._next, "body": f"row {self._next}"})
         except Unreachable as error:
-            self._failed(str(error))
+            self.last_failure = str(error)
             return
         # 200: an earlier try was committed without our hearing of it.
         if answer.status not in (200, 201):
-            self._failed(f"{answer.status} from {answer.answered_by}: {answer.body[:120]}")
+            self.last_failure = f"{answer.status} from {answer.answered_by}: {answer.body[:120]}"
             return
         self.rows.append(Row(self._next, sent, time.time(), answer.answered_by))
         self._next += 1
-
-    def _failed(self, why: str) -> None:
-        self.failures += 1
-        self.last_failure = why
 
     def first_after(self, moment: float, region: str) -> Row | None:
         """The first row sent after `moment` that `region` acknowledged."""
@@ -152,7 +150,6 @@ class RecordingWriter(Worker):
         self._s3 = s3
         self._bucket = bucket
         self.stored: dict[str, tuple[float, int]] = {}  # key -> (moment, size)
-        self.failures = 0
 
     def act(self) -> None:
         number = len(self.stored) + 1
@@ -160,7 +157,6 @@ class RecordingWriter(Worker):
         try:
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="audio/wav")
         except (BotoCoreError, ClientError):  # the region is lost: what was not stored is not due at the standby
-            self.failures += 1
             return
         self.stored[key] = (time.time(), len(body))
 

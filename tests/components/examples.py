@@ -95,8 +95,6 @@ COPY = Copy(
 
 INSTANCE = Instance(
     identifier="mental-health-platform-sa-rds",
-    resource_id="db-SA",
-    arn=f"arn:aws:rds:af-south-1:{ACCOUNT}:db:mental-health-platform-sa-rds",
     status="available",
     engine_version="17.6",
     allocated_storage=100,
@@ -108,7 +106,6 @@ INSTANCE = Instance(
 
 FACTS = Facts(
     account=ACCOUNT,
-    region="af-south-1",
     instances=(),
     copies=(COPY,),
     data_key_arn=KEY_ARN,

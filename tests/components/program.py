@@ -50,7 +50,7 @@ class Program:
     async def run(self) -> None:
         """What `pulumi.run` is handed by the program, with the world outside of it replaced."""
         own = self.settings()
-        known = replace(FACTS, region=own.region, copies=FACTS.copies if self.stack == SOUTH_AFRICA else ())
+        known = replace(FACTS, copies=FACTS.copies if self.stack == SOUTH_AFRICA else ())
         with (
             patch.object(configuration, "load", lambda: (own, self._secure())),
             patch.object(facts.Reader, "read", lambda _reader: known),

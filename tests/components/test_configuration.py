@@ -87,7 +87,7 @@ def test_every_fault_is_in_one_message_with_its_file() -> None:
     stack_file, project_file = "  Pulumi.south-africa.yaml: ", "  Pulumi.yaml: "
     cidr = "a private IPv4 range between /16 and /20, such as 10.20.0.0/16"
     assert lines[1:] == [
-        f"{stack_file}{PROJECT}:standby = perhaps: Input should be a valid boolean, unable to interpret input",
+        f"{stack_file}{PROJECT}:standby = perhaps: allowed: true, false",
         f"{stack_file}{PROJECT}:network.cidr = 8.8.0.0/16: {cidr}",
         f"{project_file}{PROJECT}:defaults.dns.ttl = 3600: Input should be less than or equal to 300",
         next(

@@ -116,11 +116,13 @@ def test_the_cycle_may_do_every_call_of_its_source() -> None:
 
 def test_keys_are_used_through_rds_and_granted_to_aws_only() -> None:
     statements = granted(STANDBY.recorded(), "snapshots-runs").values()
-    for statement in statements:
-        if any(action.startswith("kms:") for action in statement["Action"]):
-            assert statement["Condition"]["StringEquals"]["kms:ViaService"].startswith("rds.")
-        if "kms:CreateGrant" in statement["Action"]:
-            assert statement["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
+    using = [s for s in statements if any(action.startswith("kms:") for action in s["Action"])]
+    granting = [s for s in using if "kms:CreateGrant" in s["Action"]]
+    assert (len(using), len(granting)) == (4, 2), "there and here, for use and for grants"
+    for statement in using:
+        assert statement["Condition"]["StringEquals"]["kms:ViaService"].startswith("rds.")
+    for statement in granting:
+        assert statement["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": "true"}
 
 
 def test_the_roles_function_reads_the_logins_and_no_other_secret() -> None:

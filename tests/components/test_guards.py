@@ -215,7 +215,7 @@ def test_a_version_that_a_live_database_does_not_run_is_said() -> None:
 
 
 def test_an_empty_database_is_made_of_the_configuration() -> None:
-    facts = replace(FACTS, region="eu-west-1", copies=())
+    facts = replace(FACTS, copies=())
     (database,) = decide(PRIMARY, facts, Outputs(KENYA, {}), Outputs(SOUTH_AFRICA, {"epoch": 1.0})).databases
     assert database.snapshot is None
     assert database.identifier == "mental-health-platform-kenya-rds"

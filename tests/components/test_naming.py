@@ -1,12 +1,8 @@
 """Names are the plan's, and none that AWS would refuse comes through."""
 
-from datetime import UTC, datetime, timedelta, timezone
-
 import pytest
 
 from components import naming
-
-NAIROBI = timezone(timedelta(hours=3))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in naming.LIMITS if kind not in ("key-alias", "parameter")])
@@ -76,15 +72,6 @@ def test_generations() -> None:
     with pytest.raises(ValueError, match="no valid database name"):
         naming.database("sa", "x" * 40, False)
     assert naming.final_snapshot("mental-health-platform-sa-rds") == "mental-health-platform-sa-rds-final"
-
-
-def test_a_snapshot_is_named_by_utc() -> None:
-    at = datetime(2026, 3, 2, 1, 30, tzinfo=NAIROBI)
-    expected = "mental-health-platform-kenya-rds-snapshot-2026-03-01-2230"
-    assert naming.snapshot("mental-health-platform-kenya-rds", at) == expected
-    assert naming.snapshot("mental-health-platform-kenya-rds", at.astimezone(UTC)) == expected
-    with pytest.raises(ValueError, match="time zone"):
-        naming.snapshot("mental-health-platform-kenya-rds", at.replace(tzinfo=None))
 
 
 @pytest.mark.parametrize("short", ["kenya", "sa"])

@@ -258,10 +258,15 @@ def test_only_the_page_bucket_speaks_to_everybody(recording: Recording) -> None:
 
 
 def test_passwords_are_secrets_and_nowhere_in_the_clear(recording: Recording) -> None:
-    for resource in recording:
-        for key, value in resource.inputs.items():
-            if any(password in json.dumps(value, default=str) for password in PASSWORDS):
-                assert key in resource.secrets, (resource.key, key)
+    holding = [
+        (resource, key)
+        for resource in recording
+        for key, value in resource.inputs.items()
+        if any(password in json.dumps(value, default=str) for password in PASSWORDS)
+    ]
+    assert holding
+    for resource, key in holding:
+        assert key in resource.secrets, (resource.key, key)
     shown = json.dumps([recording.exports, recording.outputs], default=str)
     assert not [password for password in PASSWORDS if password in shown]
 

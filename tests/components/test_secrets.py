@@ -61,8 +61,7 @@ def test_a_promotion_changes_values_and_no_secret() -> None:
 
 
 def test_every_value_is_a_secret_to_the_engine() -> None:
-    for version in PROMOTED.recorded().of(VERSION):
-        assert version.secrets == {"secretString"}
+    assert {frozenset(version.secrets) for version in PROMOTED.recorded().of(VERSION)} == {frozenset({"secretString"})}
 
 
 def test_the_registry_credential_is_what_ecs_reads() -> None:

@@ -20,7 +20,8 @@ FAULTS: list[tuple[Path_, Any, str]] = [
         "Pulumi.yaml: mental-health-platform:accountId = 12345: allowed: text that matches ^\\d{12}",
     ),
     (("zoneId",), MISSING, "mental-health-platform:zoneId = (missing): written by `dr bootstrap`"),
-    (("standby",), "perhaps", "mental-health-platform:standby = perhaps: Input should be a valid boolean"),
+    (("standby",), "perhaps", "mental-health-platform:standby = perhaps: allowed: true, false"),
+    (("standby",), "no", "mental-health-platform:standby = no: allowed: true, false"),
     (("standby",), MISSING, "mental-health-platform:standby = (missing): required"),
     (("peer", "region"), "af-south-1", "peer.region must differ from aws:region (af-south-1)"),
     (("peer", "region"), "Ireland", "peer.region = Ireland: allowed: text that matches"),
@@ -162,6 +163,6 @@ def test_settings_cannot_be_changed_later() -> None:
 
 
 def test_an_image_is_named_by_tag_and_digest() -> None:
-    service = settings().service("sync")
+    service = next(service for service in settings().services if service.name == "sync")
     assert service.image_reference == f"{service.image}:0.9.1@{service.digest}"
     assert settings().health_service == "crisis-detection"

@@ -15,7 +15,7 @@ from components.replication import ReplicaArgs
 from components.services import Services, ServicesArgs, StandardServices, StandardServicesArgs
 from components.storage import Storage, StorageArgs
 from components.takeover import Takeover, TakeoverArgs
-from components.workloads import runs_something
+from components.workloads import task_count
 from tests.components.recording import ACCOUNT, Recording, record
 
 ZONE = "Z0123456789"
@@ -76,7 +76,7 @@ class Stack:
                 tags=TAGS,
                 region=self.region,
                 cidr="10.20.0.0/16",
-                nat=runs_something(self.specs, self.standby),
+                nat=any(task_count(spec, self.standby) for spec in self.specs),
                 service_ports=tuple(spec.port for spec in self.specs),
             ),
         )
@@ -89,6 +89,7 @@ class Stack:
                 domain="platform.example.org",
                 zone_id=ZONE,
                 owns_validation_record=self.role == "secondary",
+                validation_ttl=300,
                 vpc_id=network.vpc_id,
                 subnet_ids=network.public_subnet_ids,
                 security_group_id=network.alb_security_group_id,

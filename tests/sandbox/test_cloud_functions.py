@@ -244,7 +244,9 @@ def test_a_function_reaches_what_its_subnets_and_security_groups_allow() -> None
         assert reach("inside") == {"database": True, "api": "ConnectionClosedError"}
         assert reach("outside")["api"] is True
         counted = [call for call in world.control("GET", "calls") if call["principal"] == "FUNCTION-inside"]
-        assert len(counted) == before  # the call left the VPC nowhere: it isn't one
+        # The calls led nowhere, but that they were tried is counted like those to a lost region.
+        assert len(counted) > before
+        assert all(call["cut"] for call in counted[before:])
         world.assert_sound()
 
 
@@ -266,9 +268,9 @@ def test_no_process_outlives_the_cloud(end: signal.Signals) -> None:
             """
             import os, subprocess, time
             def handler(event, context):
-                child = subprocess.Popen(["sleep", "15"])
+                child = subprocess.Popen(["sleep", "60"])
                 print(os.getpid(), child.pid, flush=True)
-                time.sleep(15)
+                time.sleep(60)
             """,
         )
         invoke(world, "lasting", InvocationType="Event")
@@ -279,7 +281,7 @@ def test_no_process_outlives_the_cloud(end: signal.Signals) -> None:
         os.kill(int(world.control("GET", "status")["pid"]), end)
         # What a function itself started is left to sandbox.reaper where the cloud is killed outright.
         gone = told if end == signal.SIGTERM else told[:1]
-        wait(lambda: not any(runs(pid) for pid in gone), seconds=8, what="their end")
+        wait(lambda: not any(runs(pid) for pid in gone), seconds=30, what="their end")
         for pid in told[len(gone) :]:
             os.kill(int(pid), signal.SIGKILL)
 

@@ -66,7 +66,7 @@ def looks() -> list[Look]:
 
 def call(service: str, operation: str, region: str = SOUTH_AFRICA, principal: str = "OPERATOR", t: float = 5.0) -> Call:
     """A call of the promotion, `t` modelled minutes after the loss."""
-    return Call(at(t), region, service, operation, principal, "Boto3", 200)
+    return Call(at(t), region, service, operation, principal)
 
 
 def accounting() -> Accounting:
@@ -160,7 +160,9 @@ def evidence(**changed: Any) -> Evidence:
         dns_after_return=[SOUTH_AFRICA] * 40,
         writes_after_return={SOUTH_AFRICA: 90},
         preview_code=0,
+        preview_after=[],
         drift_code=0,
+        drift_after=[],
         later=[],
     )
     return replace(held, **changed)

@@ -98,4 +98,4 @@ def test_a_dropped_call_is_read_and_unknown_fields_are_left_out(tmp_path: Path) 
         "cut": True,
     }
     (tmp_path / "calls.jsonl").write_text(json.dumps(line) + "\n")
-    assert calls.read(tmp_path / "calls.jsonl") == [Call(LOSS, KENYA, "kms", "Decrypt", "OPERATOR", "", None)]
+    assert calls.read(tmp_path / "calls.jsonl") == [Call(LOSS, KENYA, "kms", "Decrypt", "OPERATOR")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.cloud.context import AwsError, Cloud, Request
+from sandbox.cloud.context import AwsError, Cloud
 
 # Regions launched before March 2019 are always on; the two that the platform uses, and one of those that are off.
 STATUS = {
@@ -20,8 +20,8 @@ def install(cloud: Cloud) -> None:
     cloud.operation("account", "GetRegionOptStatus", _status)
 
 
-def _status(request: Request) -> dict[str, Any]:
-    region = request.body.get("RegionName", "")
+def _status(body: dict[str, Any]) -> dict[str, Any]:
+    region = body.get("RegionName", "")
     if region not in STATUS:
         raise AwsError("ValidationException", f"Invalid region name: {region}")
     return {"RegionName": region, "RegionOptStatus": STATUS[region]}

@@ -16,6 +16,7 @@ from sandbox.clock import database_minutes, minutes
 from sandbox.cloud import rds_rules
 from sandbox.cloud.context import ACCOUNT, Cloud
 from sandbox.cloud.emulations.database_instance import Instance
+from sandbox.cloud.emulations.patching import refuse, replace
 from sandbox.cloud.postgres import Server, Servers, identifier, literal
 
 PREPARE_SECONDS = 120.0
@@ -311,9 +312,8 @@ def _install_shape(databases: Databases) -> None:
             return None
         return {"Address": "127.0.0.1", "Port": found.port, "HostedZoneId": "Z2BJ6XQ5FK7U4H"}
 
-    DBInstance.endpoint = property(endpoint)  # type: ignore[assignment,method-assign]
     # moto would record an automated snapshot at once, without data; daily backups are not modelled.
-    DBInstance.save_automated_backup = lambda self: None  # type: ignore[method-assign]
+    replace(DBInstance, endpoint=property(endpoint), save_automated_backup=lambda self: None)
 
 
 def new_record(backend: RDSBackend, original: Callable[..., DBInstance], wanted: dict[str, Any]) -> DBInstance:
@@ -356,14 +356,11 @@ def _install_operations(databases: Databases) -> None:
     def reboot_db_instance(self: RDSBackend, db_instance_identifier: str) -> DBInstance:
         return databases.reboot(self, db_instance_identifier)
 
-    for function in (create_db_instance, modify_db_instance, modify_db_parameter_group, reboot_db_instance):
-        setattr(RDSBackend, function.__name__, function)
-    for name in _UNMODELLED:
-        setattr(RDSBackend, name, _refuse(name))
-
-
-def _refuse(name: str) -> Callable[..., Any]:
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise NotImplementedError(f"the sandbox's databases have no {name}")
-
-    return refuse
+    replace(
+        RDSBackend,
+        create_db_instance=create_db_instance,
+        modify_db_instance=modify_db_instance,
+        modify_db_parameter_group=modify_db_parameter_group,
+        reboot_db_instance=reboot_db_instance,
+    )
+    refuse(RDSBackend, *_UNMODELLED)

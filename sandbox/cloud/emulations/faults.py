@@ -75,5 +75,5 @@ def render(error: AwsError, environ: dict[str, Any], origin: Origin, start: Call
         kind = "application/x-amz-json-1.1"
         body = json.dumps({"__type": error.code, "message": error.message, "Message": error.message})
     headers = [("Content-Type", kind), ("x-amzn-errortype", error.code), ("x-amzn-requestid", request)]
-    start(f"{error.status} {'Bad Request' if error.status == 400 else 'Error'}", headers)
+    start("400 Bad Request", headers)
     return [body.encode()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 
 def replace(owner: type, **methods: Any) -> None:
@@ -11,3 +11,16 @@ def replace(owner: type, **methods: Any) -> None:
         if not hasattr(owner, name):
             raise AttributeError(f"moto's {owner.__name__} has no {name}")
         setattr(owner, name, method)
+
+
+def refuse(owner: type, *names: str) -> None:
+    """Make methods that no emulation stands behind an error, instead of letting moto pretend."""
+    for name in names:
+        replace(owner, **{name: _refusal(name)})
+
+
+def _refusal(name: str) -> Any:
+    def refused(*_: Any, **__: Any) -> NoReturn:
+        raise NotImplementedError(f"the sandbox has no {name}")
+
+    return refused

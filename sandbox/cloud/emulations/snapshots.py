@@ -23,6 +23,7 @@ from sandbox.cloud.context import BadRequest, Cloud
 from sandbox.cloud.emulations import databases
 from sandbox.cloud.emulations.database_instance import Instance
 from sandbox.cloud.emulations.databases import Databases
+from sandbox.cloud.emulations.patching import replace
 from sandbox.cloud.postgres import copy_tree
 
 READY_SECONDS = 120.0
@@ -192,7 +193,7 @@ def _install_shape() -> None:
         """The moment of the data; not known while it is still being taken."""
         return snapshot.created if getattr(snapshot, "taken", True) else None
 
-    DBSnapshot.snapshot_create_time = property(snapshot_create_time)  # type: ignore[assignment,method-assign]
+    replace(DBSnapshot, snapshot_create_time=property(snapshot_create_time))
 
 
 def _install_automated(snapshots: Snapshots) -> None:
@@ -257,8 +258,12 @@ def _install_snapshots(snapshots: Snapshots) -> None:
         snapshot.status = "deleted"
         return snapshot
 
-    for function in (create_db_snapshot, copy_db_snapshot, delete_db_snapshot):
-        setattr(RDSBackend, function.__name__, function)
+    replace(
+        RDSBackend,
+        create_db_snapshot=create_db_snapshot,
+        copy_db_snapshot=copy_db_snapshot,
+        delete_db_snapshot=delete_db_snapshot,
+    )
 
 
 def _instance(snapshots: Snapshots, backend: RDSBackend, name: str) -> Instance:
@@ -269,8 +274,6 @@ def _instance(snapshots: Snapshots, backend: RDSBackend, name: str) -> Instance:
 
 
 def _install_restore(snapshots: Snapshots) -> None:
-    new_instance = _plain_creation
-
     def restore_db_instance_from_db_snapshot(self: RDSBackend, from_snapshot_id: str, overrides: Any) -> DBInstance:
         snapshot = self.get_db_snapshot(from_snapshot_id)
         told = {key: value for key, value in dict(overrides).items() if value is not None}
@@ -285,7 +288,7 @@ def _install_restore(snapshots: Snapshots) -> None:
             raise InvalidParameterValue(f"The snapshot {from_snapshot_id} is in another region.")
         rds_rules.check_common(self, told)
         wanted = _restored(self, snapshot, told)
-        model = databases.new_record(self, new_instance, wanted)
+        model = databases.new_record(self, _plain_creation, wanted)
         # Copied at once: pruning the snapshot a moment later must not hurt the instance.
         content = snapshots.content(snapshot)
         source = content.directory.with_name(f"restore-{model.db_instance_identifier}-{self.region_name}")
@@ -298,7 +301,7 @@ def _install_restore(snapshots: Snapshots) -> None:
         snapshots.databases.add(model, prepare, "rds.restore")
         return model
 
-    RDSBackend.restore_db_instance_from_db_snapshot = restore_db_instance_from_db_snapshot  # type: ignore[method-assign]
+    replace(RDSBackend, restore_db_instance_from_db_snapshot=restore_db_instance_from_db_snapshot)
 
 
 def _plain_creation(backend: RDSBackend, wanted: dict[str, Any]) -> DBInstance:
@@ -355,4 +358,4 @@ def _install_deletion(snapshots: Snapshots) -> None:
             snapshots.forget_automated(self, answer.dbi_resource_id)
         return answer
 
-    RDSBackend.delete_db_instance = delete_db_instance  # type: ignore[method-assign]
+    replace(RDSBackend, delete_db_instance=delete_db_instance)

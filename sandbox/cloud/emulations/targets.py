@@ -117,12 +117,6 @@ def healthy(group_arn: str) -> list[Target]:
         return [target for target in _targets.get(group_arn, {}).values() if target.status[0] == "healthy"]
 
 
-def registered(group_arn: str) -> int:
-    """How many targets are registered and not draining."""
-    with _lock:
-        return sum(target.drains_until is None for target in _targets.get(group_arn, {}).values())
-
-
 def _describe(group: FakeTargetGroup, asked: list[dict[str, Any]]) -> list[FakeHealthStatus]:
     with _lock:
         keys = [(target["Id"], int(target.get("Port") or group.port)) for target in asked]

@@ -71,8 +71,6 @@ def _environment(place: Place, container: Mapping[str, Any]) -> dict[str, str]:
 def resolve(place: Place, reference: str) -> str:
     """The value of a container secret's `valueFrom`."""
     parts = reference.split(":")
-    if reference.startswith("arn:") and parts[2] == "ssm":
-        return _parameter(place, reference)
     if not reference.startswith("arn:") or parts[2] != "secretsmanager":
         return _parameter(place, reference)
     arn = ":".join(parts[:7])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, cast
 
 from moto.core.responses import ActionResult
+from moto.core.utils import camelcase_to_underscores
 from moto.ecs.exceptions import ECSException, InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend, TaskDefinition
 from moto.ecs.responses import EC2ContainerServiceResponse
@@ -14,8 +14,8 @@ from moto.elbv2.models import elbv2_backends
 from sandbox.cloud.context import ACCOUNT, Cloud
 from sandbox.cloud.emulations import targets
 from sandbox.cloud.emulations.ecs_controller import Controller
-from sandbox.cloud.emulations.ecs_model import KEPT, EcsService, EcsTask
-from sandbox.cloud.emulations.patching import replace
+from sandbox.cloud.emulations.ecs_model import KEPT, EcsService
+from sandbox.cloud.emulations.patching import refuse, replace
 
 # A change of one of these starts a new deployment (ECS API reference, UpdateService); the others act at once.
 _DEPLOYED = ("task_definition", "network_configuration", "load_balancers", "platform_version", "service_registries")
@@ -141,8 +141,6 @@ def _update(cloud: Cloud, backend: EC2ContainerServiceBackend, properties: dict[
 
 def _snake(name: str) -> str:
     """How moto writes a request member: enableECSManagedTags -> enable_ecs_managed_tags."""
-    from moto.core.utils import camelcase_to_underscores
-
     return camelcase_to_underscores(name)
 
 
@@ -223,12 +221,4 @@ def _patch_tasks(controller: Controller) -> None:
         return stop_task(self, cluster_str, task_str, reason)
 
     replace(EC2ContainerServiceBackend, list_tasks=list_some, stop_task=stop_one)
-    for name in ("run_task", "start_task", "create_task_set"):
-        setattr(EC2ContainerServiceBackend, name, _refuse(name))
-
-
-def _refuse(name: str) -> Callable[..., Any]:
-    def unmodelled(*_: Any, **__: Any) -> EcsTask:
-        raise NotImplementedError(f"ecs {name} is not emulated")
-
-    return unmodelled
+    refuse(EC2ContainerServiceBackend, "run_task", "start_task", "create_task_set")

@@ -83,7 +83,7 @@ def _routes(op: Operation, table: str) -> list[Description]:
 
 
 def _read_route(op: Operation) -> Description | None:
-    table = op.id[2 : 2 + 21] if len(op.id) > 33 else op.id[2:14]
+    table = ""
     for length in (21, 12):  # ids have 17 hexadecimal digits, old ones 8
         table = op.id[2 : 2 + length]
         if op.id[2 + length :].isdigit() and table.startswith("rtb-"):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sandbox.provider.errors import ProviderError
 from sandbox.provider.operation import Operation
-from sandbox.provider.table import Description, Failure, Field, Resource, Tags, call, f, fields, update
+from sandbox.provider.table import Call, Description, Failure, Field, Resource, Tags, call, f, fields, update
 
 MANAGED: Final = "Managed by Pulumi"
 SETTLED: Final = ("available", "storage-optimization")
@@ -71,11 +71,15 @@ MODIFIABLE: Final = (
 )
 
 
-def rds_tags(target: Mapping[str, Any]) -> Tags:
-    """RDS identifies what is tagged by ARN."""
+_TAGGED: Final = {"ResourceName": lambda op: op.known("arn")}
+_LISTED: Final = call("list_tags_for_resource", _TAGGED, "TagList")
+
+
+def rds_tags(read: str | Call) -> Tags:
+    """RDS identifies what is tagged by ARN; only an instance's description has its tags."""
     return Tags(
-        read=call("list_tags_for_resource", target, "TagList"),
-        target=target,
+        read=read,
+        target=_TAGGED,
         add="add_tags_to_resource",
         remove="remove_tags_from_resource",
     )
@@ -251,12 +255,7 @@ INSTANCE: Final = Resource(
         update("snapshotIdentifier", _after_restore, after_create=True),
         update(" ".join((*MODIFIABLE, "identifier", "enabledCloudwatchLogsExports")), _modify),
     ),
-    tags=Tags(
-        read="TagList",
-        target={"ResourceName": lambda op: op.known("arn")},
-        add="add_tags_to_resource",
-        remove="remove_tags_from_resource",
-    ),
+    tags=rds_tags("TagList"),
     missing=("DBInstanceNotFound", "DBInstanceNotFoundFault"),
     ready=_ready,
     wait_gone=True,
@@ -265,8 +264,6 @@ INSTANCE: Final = Resource(
     check=_allowed,
 )
 
-
-_SUBNET_ARN: Final = {"ResourceName": lambda op: op.known("arn")}
 
 SUBNET_GROUP: Final = Resource(
     token="aws:rds/subnetGroup:SubnetGroup",
@@ -281,7 +278,7 @@ SUBNET_GROUP: Final = Resource(
     ),
     outputs=(f("arn", read="DBSubnetGroupArn"), f("vpcId")),
     updates=(update("subnetIds description", call("modify_db_subnet_group", {"DBSubnetGroupName": "$id"})),),
-    tags=rds_tags(_SUBNET_ARN),
+    tags=rds_tags(_LISTED),
     missing=("DBSubnetGroupNotFoundFault",),
     physical_name="name",
 )
@@ -344,7 +341,7 @@ PARAMETER_GROUP: Final = Resource(
     ),
     outputs=(f("arn", read="DBParameterGroupArn"),),
     updates=(update("parameters", _set_parameters, after_create=True),),
-    tags=rds_tags(_SUBNET_ARN),
+    tags=rds_tags(_LISTED),
     missing=("DBParameterGroupNotFound", "DBParameterGroupNotFoundFault"),
     retry_delete=("InvalidDBParameterGroupState",),
     physical_name="name",
