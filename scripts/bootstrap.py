@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from scripts import console
 from scripts.clients import Clients
 from scripts.errors import IncompleteError, NotConfirmedError, RefusedError
-from scripts.prerequisites import plan, secrets
-from scripts.prerequisites.aws import Aws, explained
+from scripts.prerequisites import backend, plan, secrets
+from scripts.prerequisites.aws import Aws, continuing, explained
 from scripts.prerequisites.plan import Found, Step
 from scripts.project import NAMESPACE, Project
 from scripts.pulumi_cli import PulumiCli
@@ -31,10 +33,8 @@ class Bootstrap:
 
     @classmethod
     def of(cls, project: Project, environment: Mapping[str, str], registry: str | None = None) -> Bootstrap:
-        """With the credentials, endpoint and backend that `environment` names."""
-        variables = {**environment}
-        home = f"s3://{project.state_bucket}?region={project.standby.region}"
-        variables.setdefault("PULUMI_BACKEND_URL", home)
+        """With the credentials, endpoint and backend that `environment` names. Raises RefusedError for a wrong one."""
+        variables = {**environment, backend.VARIABLE: backend.chosen(project, environment)}
         return cls(project, Aws(project, Clients(variables)), PulumiCli(project.directory, variables), registry)
 
     # -- look and plan ------------------------------------------------------------------------------------------
@@ -42,9 +42,16 @@ class Bootstrap:
         with explained():
             found = self.aws.look()
         if self.project.state_bucket in found.buckets:  # without it there is no backend to ask
-            found.stacks = self.cli.stacks()
-            found.config = {stack: self.cli.config_keys(stack) for stack in found.stacks & self._names()}
+            self._look_at_state(found)
         return found
+
+    def _look_at_state(self, found: Found) -> None:
+        listed = json.loads(self.cli.run("stack", "ls", "--json").stdout or "[]")
+        resources = {stack["name"]: stack.get("resourceCount") or 0 for stack in listed}
+        found.stacks = self._names() & set(resources)
+        found.provided = {stack.stack for stack in self.project.stacks if _names_provider(stack.file)}
+        found.deployed = {stack for stack in found.stacks if resources[stack]}
+        found.config = {stack: self.cli.config_keys(stack) for stack in found.stacks}
 
     def _names(self) -> set[str]:
         return {stack.stack for stack in self.project.stacks}
@@ -58,19 +65,16 @@ class Bootstrap:
 
     # -- apply --------------------------------------------------------------------------------------------------
     def apply(self, found: Found, missing: list[Step]) -> None:
-        """Make what is missing, in order. Raises on the first failure; what was made stays and is found next time."""
-        shared: set[str] = set()
+        """Make what is missing, in order. What was made before a failure stays and is found next time.
+
+        Raises on the first failure: IncompleteError once something was made, else AwsError or PulumiError.
+        """
+        made = False
         for step in missing:
-            if step.key.startswith("secret "):
-                key = step.key.removeprefix("secret ")
-                if key not in shared:  # written into both stacks at once, so that they can't differ
-                    console.note(f"{key}: into the encrypted configuration of both stacks")
-                    self._share(key)
-                    shared.add(key)
-                continue
             console.note(step.title.strip())
-            with explained():
+            with continuing() if made else explained():
                 self._make(step, found)
+            made = True
 
     def _make(self, step: Step, found: Found) -> None:
         aws = self.aws
@@ -93,25 +97,40 @@ class Bootstrap:
                 console.note(f"delegate {step.subject} at your registrar to: {', '.join(servers)}")
             case "stack":
                 provider = self.project.secrets_provider
-                self.cli.run("stack", "init", step.subject, "--no-select", "--secrets-provider", provider)
+                if step.subject in found.stacks:
+                    self.cli.run("stack", "change-secrets-provider", provider, "-s", step.subject)
+                else:
+                    self.cli.run("stack", "init", step.subject, "--no-select", "--secrets-provider", provider)
+                found.config[step.subject] = self.cli.config_keys(step.subject)
             case "zone-id":
                 self.cli.set_plain(step.subject, "zoneId", _made(plan.chosen_zone(self.project, found)))
             case key if key.startswith("bucket "):
                 aws.set_bucket(step.subject, key.removeprefix("bucket "))
+            case key if key.startswith("secret "):
+                self._give_secret(step.subject, key.removeprefix("secret "), found)
             case _:
                 raise ValueError(step.key)
 
-    def _share(self, key: str) -> None:
-        present = {stack for stack in self._names() if key in self.cli.config_keys(stack)}
+    def _give_secret(self, stack: str, key: str, found: Found) -> None:
+        holders = {name for name, keys in found.config.items() if key in keys}
         given = self.registry if key == "registryCredential" else None
-        secrets.share(self.cli, self.project, key, present, given)
+        secrets.give(self.cli, self.project, key, stack, holders, given)
+        found.config[stack].add(key)
 
     # -- the whole ----------------------------------------------------------------------------------------------
-    def run(self) -> None:
-        """Plan, apply, verify, without asking. Raises IncompleteError if something is still missing afterwards."""
+    def run(self, confirmed: list[Step] | None = None) -> None:
+        """Look at what exists now, make what is missing, verify. Asks nothing.
+
+        `confirmed`: what somebody agreed to, so that nothing else is made; None agrees to everything.
+        Raises RefusedError if more is missing than that, IncompleteError if something is still missing afterwards.
+        """
         found, steps = self.plan()
-        self.apply(found, self.ready_to_apply(steps))
-        self.verify()
+        missing = self.ready_to_apply(steps)
+        if confirmed is not None:
+            _refuse_more(missing, confirmed)
+        if missing:
+            self.apply(found, missing)
+            self.verify()
 
     def ready_to_apply(self, steps: list[Step]) -> list[Step]:
         """The missing steps. Raises RefusedError when the registry credential is needed and absent."""
@@ -123,8 +142,9 @@ class Bootstrap:
         return plan.missing(steps)
 
     def verify(self) -> None:
-        """Look again at everything."""
-        _, steps = self.plan()
+        """Look again at everything. Raises IncompleteError, because it comes after changes."""
+        with continuing():
+            _, steps = self.plan()
         if still := plan.missing(steps):
             raise IncompleteError("Still missing: " + ", ".join(step.title.strip() for step in still))
 
@@ -148,10 +168,9 @@ def run(
         bootstrap.registry = _ask_for_credential()
     bootstrap.ready_to_apply(steps)
     _confirm(confirm, interactive)
-    bootstrap.apply(found, missing)
-    bootstrap.verify()
+    bootstrap.run(confirmed=missing)
     console.done("Everything is there. Keep the changed stack files: commit them.")
-    console.note(f"export PULUMI_BACKEND_URL='{bootstrap.cli.environment['PULUMI_BACKEND_URL']}'")
+    console.note(f"export {backend.VARIABLE}='{bootstrap.cli.environment[backend.VARIABLE]}'")
 
 
 def show(project: Project, found: Found, steps: list[Step], as_json: bool) -> None:
@@ -182,6 +201,20 @@ def _ask_for_credential() -> str:
     username = console.err.input("  user name: ").strip()
     password = console.err.input("  token (not shown): ", password=True).strip()
     return secrets.registry_credential(json.dumps({"username": username, "password": password}), "what you typed")
+
+
+def _refuse_more(missing: list[Step], confirmed: list[Step]) -> None:
+    agreed = {(step.key, step.subject) for step in confirmed}
+    if more := [step.title.strip() for step in missing if (step.key, step.subject) not in agreed]:
+        raise RefusedError(
+            f"Since the plan was shown, more has gone missing: {', '.join(more)}. Nothing was made.",
+            "Run this again and look at the new plan.",
+        )
+
+
+def _names_provider(file: Path) -> bool:
+    """Whether a stack's file says with what it is encrypted; else the engine would ask for a passphrase."""
+    return "secretsprovider" in (yaml.safe_load(file.read_text()) or {})
 
 
 def _made(value: str | None) -> str:

@@ -164,9 +164,11 @@ class _Tail(threading.Thread):
             self.error = error
 
     def finish(self) -> None:
-        """Read what is left. Raises what reading or the listener raised."""
+        """Read what is left. Raises what reading or the listener raised, PulumiError where that takes too long."""
         self._over.set()
         self.join(5)
+        if self.is_alive():
+            raise PulumiError(f"The engine's event log {self._path} was not read to its end within 5 s.")
         if self.error is not None:
             raise self.error
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
-from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from scripts.clients import Clients
-from scripts.errors import AwsError
+from scripts.errors import AwsError, DrError, IncompleteError
 from scripts.prerequisites import documents
 from scripts.prerequisites.plan import SERVICE_LINKED_ROLES, Found, replication_role
 from scripts.project import Project
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 GLOBAL = "us-east-1"  # where the control planes of global services sit; asked in peace time only
+REPLICATE = "replicate"  # the replication role's only policy
 TAGS = {"Platform": "mental-health-platform", "ManagedBy": "dr-bootstrap"}
 BLOCK_ALL: PublicAccessBlockConfigurationTypeDef = {
     "BlockPublicAcls": True,
@@ -58,6 +59,19 @@ def explained() -> Iterator[None]:
         raise AwsError(f"AWS refused {operation}: {error.response['Error'].get('Message', error)}") from error
     except BotoCoreError as error:
         raise AwsError(f"AWS could not be reached or the credentials are incomplete: {error}") from error
+
+
+@contextmanager
+def continuing() -> Iterator[None]:
+    """Like `explained`, for what comes after a change: whatever fails here leaves something half-made."""
+    try:
+        with explained():
+            yield
+    except IncompleteError:
+        raise
+    except DrError as error:
+        hint = " ".join(filter(None, (error.hint, "What was made stays: running it again continues.")))
+        raise IncompleteError(error.message, hint) from error
 
 
 def _if_there(ask: Callable[[], Answer]) -> Answer | None:
@@ -113,10 +127,22 @@ class Aws:
             settings = self._bucket_settings(bucket)
             if settings is not None:
                 found.buckets[bucket] = settings
-        found.replication_role = self._role_arn(replication_role(project)) is not None
-        found.replication = project.state_bucket in found.buckets and self._replicated(found)
+        found.replication_role = self._has_policy(replication_role(project))
+        found.replication = project.state_bucket in found.buckets and self._replicated()
         found.zone_ids = self._zones()
+        found.public_policies_refused = self.public_policies_refused()
         return found
+
+    def public_policies_refused(self) -> set[str]:
+        """Settings of the account's own Block Public Access, valid in all regions, that no bucket can override."""
+        s3control = self._clients.get("s3control", self.project.standby.region)
+        if ".amazonaws.com" not in s3control.meta.endpoint_url:
+            return set()  # asked at <account>.<host>, a name that a sandbox's address can't have
+        account = self.project.standby.account
+        block = _if_there(
+            lambda: s3control.get_public_access_block(AccountId=account)["PublicAccessBlockConfiguration"]
+        )
+        return {name for name in ("BlockPublicPolicy", "RestrictPublicBuckets") if (block or {}).get(name)}
 
     def _region_status(self, region: str) -> str:
         account = self._clients.get("account", GLOBAL)
@@ -124,6 +150,10 @@ class Aws:
 
     def _role_arn(self, name: str) -> str | None:
         return _if_there(lambda: self._iam().get_role(RoleName=name)["Role"]["Arn"])
+
+    def _has_policy(self, role: str) -> bool:
+        """Whether the replication role is complete: it exists, and with it what it may do."""
+        return _if_there(lambda: self._iam().get_role_policy(RoleName=role, PolicyName=REPLICATE)) is not None
 
     def _key(self, region: str) -> str | None:
         alias = self.project.state_key_alias
@@ -149,7 +179,7 @@ class Aws:
             right.add("TLS-only policy")
         return right
 
-    def _replicated(self, found: Found) -> bool:
+    def _replicated(self) -> bool:
         s3, bucket = self._s3(self.project.standby.region), self.project.state_bucket
         found_rules = _if_there(lambda: s3.get_bucket_replication(Bucket=bucket)["ReplicationConfiguration"]["Rules"])
         target = documents.bucket_arn(self.project.replica_bucket)
@@ -185,21 +215,30 @@ class Aws:
             Policy=json.dumps(documents.key_policy(self.project.standby.account)),
             Tags=[{"TagKey": name, "TagValue": value} for name, value in TAGS.items()],
         )["KeyMetadata"]["Arn"]
-        kms.enable_key_rotation(KeyId=key)
-        self._alias(region, key)
+        with continuing():
+            kms.enable_key_rotation(KeyId=key)
+            self._alias(region, key)
         return key
 
     def make_replica_key(self, primary_key: str) -> str:
         region = self.project.primary.region
-        replica = self._kms(self.project.standby.region).replicate_key(
-            KeyId=primary_key.rpartition("/")[2],
-            ReplicaRegion=region,
-            Description="Secrets and state of the mental-health-platform stacks (replica)",
-            Policy=json.dumps(documents.key_policy(self.project.standby.account)),
-            Tags=[{"TagKey": name, "TagValue": value} for name, value in TAGS.items()],
-        )["ReplicaKeyMetadata"]["Arn"]
-        self._wait_until_enabled(region, replica)
-        self._alias(region, replica)
+        try:
+            self._kms(self.project.standby.region).replicate_key(
+                KeyId=primary_key.rpartition("/")[2],
+                ReplicaRegion=region,
+                Description="Secrets and state of the mental-health-platform stacks (replica)",
+                Policy=json.dumps(documents.key_policy(self.project.standby.account)),
+                Tags=[{"TagKey": name, "TagValue": value} for name, value in TAGS.items()],
+            )
+        except ClientError as error:
+            # A run that ended before the alias left it behind.
+            if error.response["Error"]["Code"] != "AlreadyExistsException":
+                raise
+        # A replica differs from its primary in the region only.
+        replica = primary_key.replace(f":{self.project.standby.region}:", f":{region}:")
+        with continuing():
+            self._wait_until_enabled(region, replica)
+            self._alias(region, replica)
         return replica
 
     def _alias(self, region: str, key: str) -> None:
@@ -215,11 +254,17 @@ class Aws:
     def _wait_until_enabled(self, region: str, key: str) -> None:
         """A new replica is "Creating" for some seconds and refuses to be used."""
 
-        @retry(retry=retry_if_result(lambda state: state != "Enabled"), wait=wait_fixed(2), stop=stop_after_delay(120))
-        def state() -> str:
-            return str(self._kms(region).describe_key(KeyId=key)["KeyMetadata"].get("KeyState"))
+        def enabled() -> bool:
+            return self._kms(region).describe_key(KeyId=key)["KeyMetadata"].get("KeyState") == "Enabled"
 
-        state()
+        attempts = Retrying(
+            retry=retry_if_result(lambda found: not found),
+            wait=wait_fixed(2),
+            stop=stop_after_delay(120),
+            retry_error_callback=lambda _: False,
+        )
+        if not attempts(enabled):
+            raise IncompleteError(f"The replica {key} is not enabled after 2 minutes.", "Run this again: it continues.")
 
     def make_bucket(self, bucket: str) -> None:
         region = self.region_of(bucket)
@@ -237,7 +282,9 @@ class Aws:
         if setting == "versioning":
             s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         elif setting == "encryption":
-            key = self._key(self.region_of(bucket)) or ""
+            key = self._key(self.region_of(bucket))
+            if key is None:
+                raise IncompleteError(f"{bucket} has no key to be encrypted with: run this again.")
             s3.put_bucket_encryption(
                 Bucket=bucket,
                 ServerSideEncryptionConfiguration={
@@ -262,14 +309,16 @@ class Aws:
     def make_replication_role(self, state_key: str, replica_key: str) -> None:
         project, iam = self.project, self._iam()
         name = replication_role(project)
-        iam.create_role(
-            RoleName=name,
-            Description="Replicates the Pulumi state into the other region",
-            AssumeRolePolicyDocument=json.dumps(
-                documents.replication_trust(project.standby.account, project.state_bucket)
-            ),
-            Tags=[{"Key": key, "Value": value} for key, value in TAGS.items()],
-        )
+        existed = self._role_arn(name) is not None
+        if not existed:
+            iam.create_role(
+                RoleName=name,
+                Description="Replicates the Pulumi state into the other region",
+                AssumeRolePolicyDocument=json.dumps(
+                    documents.replication_trust(project.standby.account, project.state_bucket)
+                ),
+                Tags=[{"Key": key, "Value": value} for key, value in TAGS.items()],
+            )
         permissions = documents.replication_permissions(
             project.state_bucket,
             project.standby.region,
@@ -278,7 +327,8 @@ class Aws:
             project.primary.region,
             replica_key,
         )
-        iam.put_role_policy(RoleName=name, PolicyName="replicate", PolicyDocument=json.dumps(permissions))
+        with explained() if existed else continuing():
+            iam.put_role_policy(RoleName=name, PolicyName=REPLICATE, PolicyDocument=json.dumps(permissions))
 
     def make_replication(self, replica_key: str) -> None:
         project = self.project

@@ -11,7 +11,8 @@ SERVICE_LINKED_ROLES = {
     "elasticloadbalancing.amazonaws.com": "AWSServiceRoleForElasticLoadBalancing",
 }
 BUCKET_SETTINGS = ("versioning", "encryption", "public access block", "TLS-only policy")
-SECRETS = ("databaseMasterPassword", "databasePasswords", "signingKey", "registryCredential")
+GENERATED = ("databaseMasterPassword", "databasePasswords", "signingKey")
+SECRETS = (*GENERATED, "registryCredential")
 # What a region must be before anything can be made in it (account:GetRegionOptStatus).
 USABLE = ("ENABLED", "ENABLED_BY_DEFAULT")
 
@@ -31,7 +32,10 @@ class Found:
     replication: bool = False
     zone_ids: list[str] = field(default_factory=list)
     stacks: set[str] = field(default_factory=set)
+    provided: set[str] = field(default_factory=set)  # stacks whose file says with what it is encrypted
+    deployed: set[str] = field(default_factory=set)  # stacks that have resources
     config: dict[str, set[str]] = field(default_factory=dict)  # stack -> keys that are set
+    public_policies_refused: set[str] = field(default_factory=set)  # settings of the account that do so
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,29 @@ def refusals(project: Project, found: Found) -> list[str]:
     for stack in project.stacks:
         if stack.zone_id and stack.zone_id not in found.zone_ids:
             reasons.append(f"{stack.file.name}: zoneId {stack.zone_id} is no public hosted zone of {stack.zone}.")
-    return reasons
+    return [*reasons, *_blocked_page(found), *_lost_secrets(project, found)]
+
+
+def _blocked_page(found: Found) -> Iterable[str]:
+    if found.public_policies_refused:
+        yield (
+            f"The account forbids public bucket policies ({', '.join(sorted(found.public_policies_refused))}), and "
+            "the crisis page's bucket needs one. Set these to false for the account (`aws s3control "
+            f"put-public-access-block --account-id {found.account}`; each bucket keeps its own block), or use another "
+            "account."
+        )
+
+
+def _lost_secrets(project: Project, found: Found) -> Iterable[str]:
+    """Secrets that something runs with, and that would get other values here."""
+    for stack in project.stacks:
+        lost = [key for key in GENERATED if key not in found.config.get(stack.stack, set())]
+        if stack.stack in found.deployed and lost:
+            yield (
+                f"{stack.file.name} lacks {', '.join(lost)}, but {stack.stack} is deployed with them: new ones would "
+                "lock services and users out. Fetch the file as it was committed after the first bootstrap, or write "
+                f"it back from the last deployment (`pulumi config refresh --stack {stack.stack}`) and commit it."
+            )
 
 
 def steps(project: Project, found: Found) -> list[Step]:
@@ -94,7 +120,9 @@ def _cloud_steps(project: Project, found: Found) -> Iterable[Step]:
 
 def _stack_steps(project: Project, found: Found) -> Iterable[Step]:
     for stack in project.stacks:
-        yield Step("stack", stack.stack, f"stack {stack.stack}", stack.stack in found.stacks)
+        # Without what it names, its file can't take a secret: it was made in another clone and not committed.
+        exists = stack.stack in found.stacks & found.provided
+        yield Step("stack", stack.stack, f"stack {stack.stack} and its secrets provider", exists)
     for stack in project.stacks:
         keys = found.config.get(stack.stack, set())
         yield Step("zone-id", stack.stack, f"{stack.file.name}: zoneId", "zoneId" in keys, stack.zone_id or "")

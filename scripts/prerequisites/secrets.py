@@ -24,18 +24,18 @@ def generate(key: str, project: Project) -> str:
     raise ValueError(key)
 
 
-def share(cli: PulumiCli, project: Project, key: str, present: set[str], given: str | None) -> None:
-    """Make sure that both stacks have the same value: the existing one, else `given`, else a generated one.
+def give(cli: PulumiCli, project: Project, key: str, stack: str, holders: set[str], given: str | None) -> None:
+    """Write a secret into one stack's configuration: what another stack has, else `given`, else a generated value.
 
-    `present`: names of the stacks that have it. Both stacks must agree, because the database is restored with them.
+    `holders`: names of the stacks that have it. Both stacks must agree, because the database is restored with them.
     """
-    if present:
-        value = cli.secret(sorted(present)[0], key)
+    if stack in holders:  # its file was there before the stack was
+        return
+    if holders:
+        value = cli.secret(sorted(holders)[0], key)
     else:
         value = given if given is not None else generate(key, project)
-    for stack in project.stacks:
-        if stack.stack not in present:
-            cli.set_secret(stack.stack, key, value)
+    cli.set_secret(stack, key, value)
 
 
 def registry_credential(text: str, source: str) -> str:

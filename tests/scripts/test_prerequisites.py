@@ -1,45 +1,28 @@
-"""The decisions of `dr bootstrap`: what is missing, what forbids going on, that a second run has nothing to do."""
+"""The parts of `dr bootstrap`: what is missing, what forbids going on, secrets, policies, single things made."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
 
-from scripts.bootstrap import Bootstrap
-from scripts.errors import IncompleteError, RefusedError
-from scripts.prerequisites import documents, plan, secrets
-from scripts.prerequisites.aws import Aws
-from scripts.prerequisites.plan import Found
+from scripts.clients import Clients
+from scripts.errors import AwsError, IncompleteError, RefusedError
+from scripts.prerequisites import backend, documents, plan, secrets
+from scripts.prerequisites.aws import Aws, explained
 from scripts.project import Project, load
-from scripts.pulumi_cli import PulumiCli
-
-ACCOUNT = "123456789012"
-CREDENTIAL = '{"username": "somebody", "password": "token"}'
-REGIONS = {"eu-west-1": "ENABLED_BY_DEFAULT", "af-south-1": "ENABLED"}
+from tests.scripts.made_up_account import ACCOUNT, CREDENTIAL, REGIONS, everything, nothing
 
 
 @pytest.fixture
 def project() -> Project:
     return load()
-
-
-def nothing() -> Found:
-    return Found(account=ACCOUNT, caller="arn", region_status=dict(REGIONS))
-
-
-def everything(project: Project) -> Found:
-    found = nothing()
-    found.service_linked_roles = set(plan.SERVICE_LINKED_ROLES)
-    found.state_key, found.replica_key = "arn:key", "arn:replica"
-    found.buckets = {name: set(plan.BUCKET_SETTINGS) for name in (project.state_bucket, project.replica_bucket)}
-    found.replication_role = found.replication = True
-    found.zone_ids = ["Z1"]
-    found.stacks = {"kenya", "south-africa"}
-    found.config = {stack: {"zoneId", *plan.SECRETS} for stack in found.stacks}
-    return found
 
 
 # -- the plan -----------------------------------------------------------------------------------------------------
@@ -90,6 +73,7 @@ def test_the_credential_is_asked_for_only_where_no_stack_has_it(project: Project
         ({"account": "999999999999"}, "credentials belong to account 999999999999"),
         ({"region_status": {**REGIONS, "af-south-1": "DISABLED"}}, "enable-region --region-name af-south-1"),
         ({"zone_ids": ["Z1", "Z2"]}, "2 public hosted zones of example.org exist: Z1, Z2"),
+        ({"public_policies_refused": {"BlockPublicPolicy"}}, "forbids public bucket policies (BlockPublicPolicy)"),
     ],
 )
 def test_what_forbids_going_on(project: Project, changed: dict[str, Any], told: str) -> None:
@@ -103,127 +87,143 @@ def test_nothing_forbids_a_first_run(project: Project) -> None:
     assert plan.refusals(project, nothing()) == []
 
 
-# -- making it ----------------------------------------------------------------------------------------------------
-class Account:
-    """An AWS account and its Pulumi state, as far as the bootstrap changes them."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self.found = nothing()
-        self.made: list[str] = []
-        self.values: dict[tuple[str, str], str] = {}
-        self.refuses = ""
-
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith(("make_", "set_bucket")):
-            raise AttributeError(name)
-
-        def make(*arguments: str) -> Any:
-            self.made.append(" ".join([name, *arguments]))
-            return self._make(name, arguments)
-
-        return make
-
-    def look(self) -> Found:
-        return self.found
-
-    def _make(self, name: str, arguments: tuple[str, ...]) -> Any:
-        found = self.found
-        if name == self.refuses:
-            return None
-        if name == "make_service_linked_role":
-            found.service_linked_roles.add(arguments[0])
-        elif name in ("make_state_key", "make_replica_key"):
-            field = name.removeprefix("make_")
-            setattr(found, field, f"arn:{field}")
-            return f"arn:{field}"
-        elif name == "make_bucket":
-            found.buckets[arguments[0]] = set()
-        elif name == "set_bucket":
-            found.buckets[arguments[0]].add(arguments[1])
-        elif name == "make_zone":
-            return "Z1", ["ns-1"]
-        else:
-            setattr(found, name.removeprefix("make_"), True)
-        return None
+@pytest.mark.parametrize("deployed", ["kenya", "south-africa"])
+def test_a_deployed_stack_whose_secrets_are_not_here_gets_no_new_ones(project: Project, deployed: str) -> None:
+    found = everything(project)
+    found.deployed = {deployed}
+    found.config[deployed].discard("databaseMasterPassword")
+    (reason,) = plan.refusals(project, found)
+    assert "databaseMasterPassword" in reason
+    assert f"pulumi config refresh --stack {deployed}" in reason
+    assert "signingKey" not in reason
 
 
-class Stacks:
-    """`pulumi`, as far as the bootstrap uses it."""
-
-    def __init__(self, account: Account) -> None:
-        self.account = account
-
-    def run(self, *arguments: str) -> None:
-        assert arguments[:2] == ("stack", "init")
-        self.account.found.stacks.add(arguments[2])
-        self.account.found.config[arguments[2]] = set()
-
-    def stacks(self) -> set[str]:
-        return self.account.found.stacks
-
-    def config_keys(self, stack: str) -> set[str]:
-        return self.account.found.config[stack]
-
-    def secret(self, stack: str, key: str) -> str:
-        return self.account.values[stack, key]
-
-    def set_plain(self, stack: str, key: str, value: str) -> None:
-        self.account.found.config[stack].add(key)
-        self.account.values[stack, key] = value
-
-    set_secret = set_plain
+def test_what_can_be_copied_or_given_forbids_nothing(project: Project) -> None:
+    found = everything(project)
+    found.deployed = {"south-africa"}
+    found.config["kenya"].discard("databaseMasterPassword")  # the other stack has it
+    for keys in found.config.values():
+        keys.discard("registryCredential")  # not generated
+    assert plan.refusals(project, found) == []
 
 
-def bootstrap(account: Account, registry: str | None = CREDENTIAL) -> Bootstrap:
-    return Bootstrap(account.project, cast("Aws", account), cast("PulumiCli", Stacks(account)), registry)
+# -- the state's place --------------------------------------------------------------------------------------------
+SANDBOX = "endpoint=127.0.0.1:4566&disable_https=true&s3ForcePathStyle=true"
 
 
-def test_a_second_run_makes_nothing(project: Project) -> None:
-    account = Account(project)
-    bootstrap(account).run()
-    assert account.made
-    account.made.clear()
-    values = dict(account.values)
-    bootstrap(account, registry=None).run()
-    assert account.made == []
-    assert account.values == values
+@pytest.mark.parametrize(
+    ("query", "endpoint"), [("", None), (f"&{SANDBOX}", "http://127.0.0.1:4566"), ("&profile=other", None)]
+)
+def test_a_backend_that_is_the_projects_is_used_as_given(project: Project, query: str, endpoint: str | None) -> None:
+    given = f"s3://{project.state_bucket}?region=af-south-1{query}"
+    assert backend.chosen(project, {"PULUMI_BACKEND_URL": given, "AWS_ENDPOINT_URL": endpoint or ""}) == given
 
 
-def test_both_stacks_share_their_secrets(project: Project) -> None:
-    account = Account(project)
-    bootstrap(account).run()
-    for key in plan.SECRETS:
-        assert account.values["kenya", key] == account.values["south-africa", key]
-    assert json.loads(account.values["kenya", "registryCredential"])["username"] == "somebody"
+@pytest.mark.parametrize("environment", [{}, {"PULUMI_BACKEND_URL": ""}])
+def test_without_a_backend_the_projects_is_used(project: Project, environment: dict[str, str]) -> None:
+    assert backend.chosen(project, environment) == f"s3://{project.state_bucket}?region=af-south-1"
 
 
-def test_a_stack_that_lost_a_secret_gets_the_others(project: Project) -> None:
-    account = Account(project)
-    bootstrap(account).run()
-    before = account.values["kenya", "databaseMasterPassword"]
-    account.found.config["south-africa"].discard("databaseMasterPassword")
-    account.values.pop(("south-africa", "databaseMasterPassword"))
-    bootstrap(account, registry=None).run()
-    assert account.values["south-africa", "databaseMasterPassword"] == before
+@pytest.mark.parametrize(
+    "given",
+    [
+        "file://~",
+        "https://api.pulumi.com",
+        "s3://another-bucket?region=af-south-1",
+        "s3://{bucket}",  # the region would be the shell's
+        "s3://{bucket}?region=eu-west-1",
+        "s3://{bucket}/folder?region=af-south-1",
+        "s3://{bucket}?region=af-south-1&prefix=folder/",
+        f"s3://{{bucket}}?region=af-south-1&{SANDBOX}",  # left over from a sandbox
+    ],
+)
+def test_a_backend_elsewhere_is_refused(project: Project, given: str) -> None:
+    given = given.format(bucket=project.state_bucket)
+    with pytest.raises(RefusedError) as refused:
+        backend.chosen(project, {"PULUMI_BACKEND_URL": given})
+    assert given in refused.value.message
+    assert f"s3://{project.state_bucket}?region=af-south-1" in refused.value.message
+    assert "unset PULUMI_BACKEND_URL" in str(refused.value.hint)
 
 
-def test_an_interrupted_run_is_continued(project: Project) -> None:
-    account = Account(project)
-    account.refuses = "make_replication"
-    with pytest.raises(IncompleteError, match="replication into mental-health-platform-state"):
-        bootstrap(account).run()
-    account.refuses = ""
-    account.made.clear()
-    bootstrap(account, registry=None).run()
-    assert account.made == ["make_replication arn:replica_key"]
+def test_a_password_in_a_backends_url_is_not_shown(project: Project) -> None:
+    with pytest.raises(RefusedError) as refused:
+        backend.chosen(project, {"PULUMI_BACKEND_URL": "postgres://somebody:hidden@host/state"})
+    assert "hidden" not in refused.value.message
+    assert "postgres://host/state" in refused.value.message
 
 
-def test_without_the_credential_nothing_is_made(project: Project) -> None:
-    account = Account(project)
-    with pytest.raises(RefusedError, match="credential for pulling images"):
-        bootstrap(account, registry=None).run()
-    assert account.made == []
+# -- single things on AWS -----------------------------------------------------------------------------------------
+class Services:
+    """Clients of an AWS that has nothing of what is asked for, and on which the operation `refused` fails."""
+
+    def __init__(self, refused: str, existing: tuple[str, ...] = ()) -> None:
+        self._refused, self._existing = refused, existing
+
+    def get(self, _service: str, _region: str) -> Any:
+        key = {"KeyMetadata": {"Arn": "arn:aws:kms:af-south-1:1:key/mrk-1", "KeyState": "Enabled"}}
+        names = ("create_key", "enable_key_rotation", "create_alias", "replicate_key", "describe_key")
+        answers = {**dict.fromkeys((*names, "create_role", "put_role_policy"), key), "get_role": {"Role": {"Arn": "a"}}}
+        return SimpleNamespace(**{name: self._operation(name, answer) for name, answer in answers.items()})
+
+    def _operation(self, name: str, answer: Any) -> Any:
+        def call(**_: Any) -> Any:
+            if name == self._refused:
+                raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not allowed"}}, name)
+            if name == "get_role" and name not in self._existing:
+                raise ClientError({"Error": {"Code": "NoSuchEntity", "Message": "none"}}, name)
+            return answer
+
+        return call
+
+
+def state_key(aws: Aws) -> None:
+    aws.make_state_key()
+
+
+def replica_key(aws: Aws) -> None:
+    aws.make_replica_key("arn:aws:kms:af-south-1:1:key/mrk-1")
+
+
+def role(aws: Aws) -> None:
+    aws.make_replication_role("key-a", "key-b")
+
+
+@pytest.mark.parametrize(
+    ("refused", "make", "existing", "error"),
+    [
+        ("create_key", state_key, (), AwsError),
+        ("enable_key_rotation", state_key, (), IncompleteError),
+        ("create_alias", state_key, (), IncompleteError),
+        ("replicate_key", replica_key, (), AwsError),
+        ("create_alias", replica_key, (), IncompleteError),
+        ("create_role", role, (), AwsError),
+        ("put_role_policy", role, (), IncompleteError),
+        ("put_role_policy", role, ("get_role",), AwsError),
+    ],
+)
+def test_what_fails_half_way_is_told_from_what_fails_at_once(
+    project: Project,
+    refused: str,
+    make: Callable[[Aws], object],
+    existing: tuple[str, ...],
+    error: type[Exception],
+) -> None:
+    aws = Aws(project, cast("Clients", Services(refused, existing)))
+    with pytest.raises(error, match="not allowed"), explained():
+        make(aws)
+
+
+@mock_aws
+def test_the_accounts_own_block_of_public_policies_is_seen(project: Project) -> None:
+    clients = Clients({"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "secret"})
+    aws = Aws(project, clients)
+    assert aws.public_policies_refused() == set()
+    clients.get("s3control", "eu-west-1").put_public_access_block(
+        AccountId=ACCOUNT,
+        PublicAccessBlockConfiguration={"BlockPublicAcls": True, "RestrictPublicBuckets": True},
+    )
+    assert aws.public_policies_refused() == {"RestrictPublicBuckets"}
 
 
 # -- secrets ------------------------------------------------------------------------------------------------------
