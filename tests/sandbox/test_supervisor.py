@@ -178,7 +178,7 @@ def test_stop_leaves_nothing(sandbox: Sandbox) -> None:
     footprint = Footprint(os.getpid(), sandbox.directory)
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=sandbox.process_env())
     directory = sandbox.directory
-    assert stranger.pid in processes_of(directory)
+    wait(lambda: stranger.pid in processes_of(directory), 5, "the process")  # its environment is there after exec
     sandbox.stop()
     assert stranger.wait(5) == -signal.SIGKILL
     footprint.assert_gone()
