@@ -257,7 +257,8 @@ class RegionLoss:
 
     def later_copies(self) -> None:
         """A newer copy of the old database appears, the restored one is deleted: a deployment must not care."""
-        used = next((copy for copy in self.evidence.copies if copy.identifier == self.evidence_restored()), None)
+        self.evidence.restored_from = inspection.restored_from(self.evidence.instance)
+        used = self.evidence.copy
         if used is None:
             return
         console.step("A newer copy appears and the restored one is deleted: nothing may change", "about 1 min")
@@ -281,10 +282,6 @@ class RegionLoss:
             return [f"`pulumi up` ended with code {outcome.code}: {outcome.tail(6)}"]
         row = self.waiting.look_for(lambda: self.rows.first_after(since, stack.region), minutes=10.0)
         return [] if row else ["no row was accepted after `pulumi up`"]
-
-    def evidence_restored(self) -> str | None:
-        self.evidence.restored_from = inspection.restored_from(self.evidence.instance)
-        return self.evidence.restored_from
 
     # -- end ----------------------------------------------------------------------------------------------------
     def end_life(self) -> None:

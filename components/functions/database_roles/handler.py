@@ -52,12 +52,14 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
 
     Raises what the database or Secrets Manager answered; the caller sees it, without any password.
     """
-    master = _login(event["master"])
+    client = boto3.client("secretsmanager", config=CALLS)
+    master = _login(client, event["master"])
     match event["task"]:
         case "warm":
             result = _warm(master)
         case "roles":
-            result = _apply(master, event["services"], event["owner"])
+            services = [_login(client, secret) for secret in event["services"]]
+            result = _apply(master, services, event["owner"])
         case other:
             raise ValueError(f"unknown task {other!r}; known: roles, warm")
     print(json.dumps(result))
@@ -75,8 +77,8 @@ def _warm(master: Login) -> dict[str, Any]:
     return {"task": "warm", "database": "answers", "version": version}
 
 
-def _apply(master: Login, secrets: Iterable[str], owner: str | None) -> dict[str, Any]:
-    roles = [_role(_login(secret)) for secret in secrets]
+def _apply(master: Login, services: Iterable[Login], owner: str | None) -> dict[str, Any]:
+    roles = [_role(login) for login in services]
     connection = _connect(master)
     try:
         connection.run("BEGIN")
@@ -140,8 +142,7 @@ def verifier(password: str) -> str:
     return f"SCRAM-SHA-256${iterations}:{encoded[0]}${encoded[1]}:{encoded[2]}"
 
 
-def _login(secret: str) -> Login:
-    client = boto3.client("secretsmanager", config=CALLS)
+def _login(client: Any, secret: str) -> Login:
     values = json.loads(client.get_secret_value(SecretId=secret)["SecretString"])
     return Login(values["host"], int(values["port"]), values["dbname"], values["username"], values["password"])
 
