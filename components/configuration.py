@@ -1,6 +1,6 @@
 """Reads the stack's configuration and turns every fault in it into one message that says where and what is allowed.
 
-`Settings` (settings.py) says what is valid; this file knows the engine's way of handing values over (one JSON or plain
+`Settings` (settings/stack.py) says what is valid; this file knows the engine's way of handing values over (one JSON or plain
 string a key), the YAML files they came from, and the secure values that `dr bootstrap` writes.
 """
 
@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from components.settings import Settings
+from components.settings.stack import Settings
 
 DEFAULTS: Final = "defaults"
 SECURE_KEYS: Final = ("databaseMasterPassword", "databasePasswords", "registryCredential", "signingKey")

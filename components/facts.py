@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components import naming
-from components.settings import Settings
+from components.settings.stack import Settings
 
 if TYPE_CHECKING:
     from types_boto3_rds.type_defs import DBInstanceTypeDef, DBSnapshotTypeDef

@@ -12,7 +12,8 @@ import pulumi
 
 from components import naming
 from components.facts import Copy, Facts, Instance
-from components.settings import GenerationSettings, Settings, no_such_generation
+from components.settings.database import GenerationSettings
+from components.settings.stack import Settings, no_such_generation
 from components.stack_outputs import Outputs
 
 EMPTY = "empty"

@@ -14,7 +14,7 @@ import pytest
 from components import naming
 from components.configuration import DEFAULTS, Sources, read_settings
 from components.facts import Copy, Facts, Instance
-from components.settings import Settings
+from components.settings.stack import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = naming.PLATFORM

@@ -12,7 +12,7 @@ import pulumi
 
 from components import configuration, facts, stack_outputs
 from components.configuration import SecureSettings
-from components.settings import Settings
+from components.settings.stack import Settings
 from components.stack_outputs import Outputs
 from tests.components.examples import FACTS, PROJECT, ROOT, SOUTH_AFRICA, engine_values, settings, sources
 from tests.components.recording import Recording, record

@@ -5,7 +5,7 @@ from dataclasses import replace
 from components import naming
 from components.database import Database, DatabaseArgs, major
 from components.guards import DatabasePlan
-from components.settings import GenerationSettings
+from components.settings.database import GenerationSettings
 from tests.components.examples import COPY, KENYA, SOUTH_AFRICA
 from tests.components.program import Program
 from tests.components.recording import Recorded, Recording, record

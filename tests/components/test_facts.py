@@ -13,7 +13,7 @@ from botocore.stub import ANY, Stubber
 
 from components import facts, naming
 from components.facts import Facts, Reader, parse_sign_of_life
-from components.settings import Settings
+from components.settings.stack import Settings
 from tests.components.examples import ACCOUNT, COPY, INSTANCE, KENYA, KEY_ARN, SOUTH_AFRICA, settings
 
 SERVING = settings(SOUTH_AFRICA, {("standby",): False})

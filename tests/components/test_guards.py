@@ -11,7 +11,7 @@ import pytest
 from components import guards, naming
 from components.facts import Copy, Facts
 from components.guards import Decision, decide
-from components.settings import Settings
+from components.settings.stack import Settings
 from components.stack_outputs import Outputs
 from tests.components.examples import (
     COPY,

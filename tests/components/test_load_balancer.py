@@ -3,7 +3,7 @@
 import pytest
 
 from components import crisis_page
-from components.settings import PhoneLine
+from components.settings.crisis import PhoneLine
 from tests.components.wiring import Stack
 
 RULE = "aws:lb/listenerRule:ListenerRule"

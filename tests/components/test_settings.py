@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from components.settings import FARGATE_MEMORY, no_such_generation
+from components.settings.services import FARGATE_MEMORY
+from components.settings.stack import no_such_generation
 from tests.components.examples import KENYA, MISSING, SOUTH_AFRICA, Path_, default, refused, settings
 
 SERVICES = "services"

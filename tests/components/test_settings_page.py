@@ -8,7 +8,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from components.configuration import FROM_ENGINE, SECURE_KEYS
-from components.settings import Settings
+from components.settings.stack import Settings
 from tests.components.examples import ROOT
 
 PAGE = (ROOT / "docs" / "settings.md").read_text()

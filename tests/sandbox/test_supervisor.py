@@ -153,7 +153,7 @@ def test_an_unknown_control_call_is_told(sandbox: Sandbox) -> None:
 
 def test_the_project_is_copied_without_what_is_no_part_of_it(sandbox: Sandbox) -> None:
     assert (sandbox.project / "Pulumi.yaml").read_text() == (CHECKOUT / "Pulumi.yaml").read_text()
-    assert (sandbox.project / "components" / "settings.py").exists()
+    assert (sandbox.project / "components" / "settings" / "stack.py").exists()
     assert (sandbox.project / ".venv").resolve() == (CHECKOUT / ".venv").resolve()
     assert not any((sandbox.project / name).exists() for name in (".git", ".tools", "tests", "build"))
     assert not list(sandbox.project.glob("**/*.pyc"))

@@ -1,0 +1,136 @@
+"""Everything configured of one stack, as one object."""
+
+import re
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from components import naming
+from components.settings.base import Flag, Frozen, Region, Slug
+from components.settings.crisis import CrisisSettings
+from components.settings.database import DatabaseSettings, GenerationSettings
+from components.settings.network import DnsSettings, NetworkSettings, PeerSettings
+from components.settings.services import ServiceSettings
+
+
+class Settings(Frozen):
+    """Everything configured of one stack, except secrets.
+
+    `protects` names the peer where this stack sends its data there (replication, copies); it is independent of
+    `standby`. `owns_shared` is true in the one stack that owns what both share: shared secrets and the certificate's
+    validation record. `zone_id` is written by `dr bootstrap`.
+    """
+
+    project: str
+    stack: Slug
+    region: Region
+    short_name: Slug
+    account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
+    peer: PeerSettings
+    standby: Flag
+    protects: Slug | None = None
+    owns_shared: Flag = False
+    zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{1,31}$")]
+    network: NetworkSettings
+    dns: DnsSettings
+    database: DatabaseSettings
+    services: tuple[ServiceSettings, ...] = Field(min_length=1)
+    crisis: CrisisSettings
+
+    @property
+    def reads_peer(self) -> bool:
+        """Whether a deployment needs the peer's outputs. Never true for a stack that must be promotable alone."""
+        return self.protects is not None or not self.owns_shared or self.dns.role == "primary"
+
+    @property
+    def runs_something(self) -> bool:
+        """Whether any task runs, so that the network needs a way out."""
+        return not self.standby or any(service.standby_count for service in self.services)
+
+    @property
+    def serving_generation(self) -> GenerationSettings | None:
+        return next((g for g in self.database.generations if g.name == self.database.serving), None)
+
+    @property
+    def health_service(self) -> str:
+        """The service that answers for the public name: the first critical one."""
+        return next(service.name for service in self.services if service.critical)
+
+    @property
+    def database_services(self) -> list[str]:
+        """The services that have a login at the database."""
+        return [service.name for service in self.services if service.needs_database]
+
+    @property
+    def critical_logins(self) -> list[str]:
+        """Those of them that come up before the takeover."""
+        return [service.name for service in self.services if service.needs_database and service.critical]
+
+    @property
+    def standard_logins(self) -> list[str]:
+        """Those of them that come up after it."""
+        return [service.name for service in self.services if service.needs_database and not service.critical]
+
+    @property
+    def schema_owner(self) -> str | None:
+        """The service that migrates the database's schema."""
+        return next((service.name for service in self.services if service.owns_schema), None)
+
+    def database_identifier(self, generation: GenerationSettings) -> str:
+        first = generation == self.database.generations[0]
+        return naming.database(self.short_name, generation.name, first, generation.identifier)
+
+    @model_validator(mode="after")
+    def _two_different_stacks(self) -> Self:
+        if self.peer.stack == self.stack or self.peer.short_name == self.short_name:
+            raise ValueError(f"peer.stack and peer.shortName must name another stack than {self.stack}")
+        if self.peer.region == self.region:
+            raise ValueError(f"peer.region must differ from aws:region ({self.region}): one region is no protection")
+        if self.protects not in (None, self.peer.stack):
+            raise ValueError(f"protects: {self.protects}; allowed: {self.peer.stack} (the peer) or absent")
+        return self
+
+    @model_validator(mode="after")
+    def _services_consistent(self) -> Self:
+        names = [service.name for service in self.services]
+        if len(set(names)) != len(names):
+            raise ValueError(f"services need distinct names, these are {', '.join(names)}")
+        pathless = [service.name for service in self.services if service.critical and not service.path]
+        if pathless:
+            raise ValueError(
+                f"services: {', '.join(pathless)} is critical and needs a path: "
+                "a takeover counts its healthy targets at the load balancer"
+            )
+        if not any(service.critical for service in self.services):
+            raise ValueError("services: at least one must be critical, it answers for the public name")
+        owners = [service.name for service in self.services if service.owns_schema]
+        if len(owners) > 1 or any(name not in self.critical_logins for name in owners):
+            raise ValueError(
+                "services: ownsSchema is for one critical service that needs the database (the others wait for its "
+                f"schema); set: {', '.join(owners)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_accepted_by_aws(self) -> Self:
+        for noun in ("alb", "rds", "audio-storage", "page", "cluster"):
+            naming.physical(self.short_name, noun)
+        for service in self.services:
+            naming.target_group(self.short_name, service.name)
+            naming.physical(self.short_name, f"{service.name}-execution", "role")
+            naming.database_role(service.name)
+        identifiers = [self.database_identifier(generation) for generation in self.database.generations]
+        if len(set(identifiers)) != len(identifiers):
+            raise ValueError(f"database.generations need distinct identifiers, these are {', '.join(identifiers)}")
+        for identifier in identifiers:
+            if not re.match(f"{naming.PLATFORM}-", identifier):
+                raise ValueError(f"database identifier {identifier} must start with {naming.PLATFORM}-")
+        return self
+
+
+def no_such_generation(settings: Settings) -> str | None:
+    """Why `database.serving` points to nothing, or None where it is right."""
+    if settings.serving_generation is not None:
+        return None
+    known = ", ".join(generation.name for generation in settings.database.generations)
+    return f"database.serving: {settings.database.serving} names no generation; allowed: {known}"
