@@ -1,7 +1,7 @@
 """Reads the stack's configuration and turns every fault in it into one message that says where and what is allowed.
 
-`Settings` (settings/stack.py) says what is valid; this file knows the engine's way of handing values over (one JSON or plain
-string a key), the YAML files they came from, and the secure values that `dr bootstrap` writes.
+`Settings` (settings/stack.py) says what is valid, stack_files.py where a value came from; this file knows the engine's
+way of handing values over (one JSON or plain string a key) and the secure values that `dr bootstrap` writes.
 """
 
 import difflib
@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import pulumi
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from components import yaml_files
 from components.settings.stack import Settings
+from components.stack_files import DEFAULTS, HIDDEN, PROJECT_FILE, Problem, Sources, contradictions, plain_secrets
 
-DEFAULTS: Final = "defaults"
 SECURE_KEYS: Final = ("databaseMasterPassword", "databasePasswords", "registryCredential", "signingKey")
 FROM_ENGINE: Final = ("project", "stack", "region")
 """Fields of Settings that are not configuration keys of our namespace."""
-HIDDEN: Final = "[secret]"
 
 
 @dataclass(frozen=True)
@@ -35,61 +34,20 @@ class SecureSettings:
     signing_key: pulumi.Output[str]
 
 
-@dataclass(frozen=True)
-class Problem:
-    file: str
-    key: str
-    value: str
-    allowed: str
-
-    def __str__(self) -> str:
-        return f"  {self.file}: {self.key} = {self.value}: {self.allowed}"
-
-
 def load() -> tuple[Settings, SecureSettings]:
     """Settings of the running stack. Raises pulumi.RunError naming every fault at once."""
     project, stack = pulumi.get_project(), pulumi.get_stack()
     given = {**pulumi.runtime.get_config_env(), **pulumi.runtime.config.CONFIG.get()}
-    sources = Sources.read(Path.cwd(), project, stack)
+    try:
+        sources = Sources.read(Path.cwd(), project, stack)
+    except yaml_files.FileFault as fault:
+        raise pulumi.RunError(
+            f"The configuration of stack {stack} cannot be used; nothing was changed.\n  {fault}"
+        ) from None
     settings, secure = read_settings(project, stack, given, sources), read_secure(project, given, sources)
+    check_files(settings, sources)
     check_passwords(settings, secure)
     return settings, secure
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Which file says what, for messages only."""
-
-    stack_file: str
-    stack_keys: Mapping[str, Any]
-    project_keys: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, directory: Path, project: str, stack: str) -> "Sources":
-        name = f"Pulumi.{stack}.yaml"
-        return cls(name, _keys(directory / name, project), _keys(directory / "Pulumi.yaml", project))
-
-    def locate(self, path: tuple[str | int, ...], full_key: str) -> tuple[str, str]:
-        """The file and the key in it for a field; where no file has it, the stack's file is the place to add it."""
-        if _has(self.stack_keys, path):
-            return self.stack_file, full_key
-        if _has(self.project_keys, path):
-            return "Pulumi.yaml", full_key
-        if _has(self.project_keys, (DEFAULTS, *path)):
-            namespace, _, rest = full_key.partition(":")
-            return "Pulumi.yaml", f"{namespace}:{DEFAULTS}.{rest}"
-        return self.stack_file, full_key
-
-    def secret(self, path: tuple[str | int, ...]) -> bool:
-        """Whether the stack's file holds the field, what it is part of, or a part of it encrypted."""
-        value: Any = self.stack_keys
-        for position, step in enumerate(path):
-            if _encrypted(value):
-                return True
-            if not _has(self.stack_keys, path[: position + 1]):
-                return False
-            value = value[step]
-        return _holds_encrypted(value)
 
 
 def read_settings(project: str, stack: str, given: Mapping[str, str], sources: Sources) -> Settings:
@@ -103,7 +61,7 @@ def read_settings(project: str, stack: str, given: Mapping[str, str], sources: S
             values[name] = _decoded(text)
     defaults = values.pop(DEFAULTS, {})
     if not isinstance(defaults, dict):
-        raise _refusal(stack, [Problem("Pulumi.yaml", f"{project}:{DEFAULTS}", _shown(defaults), "must be an object")])
+        raise _refusal(stack, [Problem(PROJECT_FILE, f"{project}:{DEFAULTS}", _shown(defaults), "must be an object")])
     for name, fields in defaults.items():
         own = values.setdefault(name, fields)
         if isinstance(fields, dict) and isinstance(own, dict):
@@ -146,6 +104,13 @@ def read_secure(project: str, given: Mapping[str, str], sources: Sources) -> Sec
     )
 
 
+def check_files(settings: Settings, sources: Sources) -> None:
+    """Refuse secrets that a file holds readable, and two stacks whose files contradict each other."""
+    problems = [*plain_secrets(sources, settings.project, SECURE_KEYS), *contradictions(settings, sources)]
+    if problems:
+        raise _refusal(settings.stack, problems)
+
+
 def check_passwords(settings: Settings, secure: SecureSettings) -> None:
     """Refuse a service that needs the database and has no password: one that came after `dr bootstrap`."""
     missing = [s.name for s in settings.services if s.needs_database and s.name not in secure.database_passwords]
@@ -161,37 +126,6 @@ def check_passwords(settings: Settings, secure: SecureSettings) -> None:
 def _refusal(stack: str, problems: list[Problem]) -> pulumi.RunError:
     lines = "\n".join(str(problem) for problem in problems)
     return pulumi.RunError(f"The configuration of stack {stack} cannot be used; nothing was changed.\n{lines}")
-
-
-def _keys(file: Path, project: str) -> dict[str, Any]:
-    """Configuration of a YAML file by name without our namespace; Pulumi.yaml's `{value: …}` is unwrapped."""
-    if not file.exists():
-        return {}
-    content = yaml.safe_load(file.read_text()) or {}
-    found: dict[str, Any] = {}
-    for key, value in (content.get("config") or {}).items():
-        name = "region" if key == "aws:region" else str(key).removeprefix(f"{project}:")
-        found[name] = value["value"] if isinstance(value, dict) and set(value) == {"value"} else value
-    return found
-
-
-def _has(keys: Any, path: tuple[str | int, ...]) -> bool:
-    for step in path:
-        known = range(len(keys)) if isinstance(keys, list) else keys if isinstance(keys, dict) else ()
-        if step not in known:
-            return False
-        keys = keys[step]
-    return True
-
-
-def _encrypted(value: Any) -> bool:
-    """Whether the engine wrote a value encrypted: `{secure: <ciphertext>}`."""
-    return isinstance(value, dict) and set(value) == {"secure"}
-
-
-def _holds_encrypted(value: Any) -> bool:
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return _encrypted(value) or any(_holds_encrypted(part) for part in parts)
 
 
 def _decoded(text: str) -> Any:

@@ -9,8 +9,8 @@ import pulumi_aws as aws
 
 from components import naming
 from components.storage import MARKER_KEY
-from components.takeover import TAKEN_OVER, WITNESS_PATH
-from components.workloads import HEALTH_PATH
+from components.takeover import TAKEN_OVER
+from components.workloads import HEALTH_PATH, WITNESS_PATH
 
 # The health body of every service contains exactly this. A plain HTTPS check also counts redirects as healthy.
 HEALTHY = '"status": "ok"'

@@ -10,13 +10,10 @@ import pulumi_aws as aws
 from components import naming
 from components.healthy_targets import HealthyTargets
 from components.storage import MARKER_KEY
-from components.workloads import CriticalService, enough_targets
+from components.workloads import CRISIS_PREVIEW_PATH, WITNESS_PATH, CriticalService, enough_targets
 
 TAKEN_OVER = "taken-over: yes"
 NOT_TAKEN_OVER = "taken-over: no"
-WITNESS_PATH = "/.well-known/dr/taken-over"
-# With the crisis rule off, the page can still be looked at under a path that nobody asks for by accident.
-CRISIS_PREVIEW_PATH = "/.well-known/dr/crisis-page-preview"
 EVERYTHING = "/*"
 WITNESS_PRIORITY = 1
 CRISIS_PRIORITY = 10

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from components import yaml_files
 from scripts.errors import RefusedError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -99,12 +98,9 @@ def load(directory: Path = CHECKOUT) -> Project:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        read = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise RefusedError(f"{path} is missing: this is not a checkout of the project.") from error
-    except yaml.YAMLError as error:
-        raise RefusedError(f"{path} is not valid YAML: {error}") from error
-    return read if isinstance(read, dict) else {}
+        return yaml_files.read(path)
+    except yaml_files.FileFault as fault:
+        raise RefusedError(str(fault)) from None
 
 
 def _values(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Everything configured of one stack, as one object."""
 
 import re
+from fnmatch import fnmatchcase
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from components.settings.crisis import CrisisSettings
 from components.settings.database import DatabaseSettings, GenerationSettings
 from components.settings.network import DnsSettings, NetworkSettings, PeerSettings
 from components.settings.services import ServiceSettings
+from components.workloads import CRISIS_PREVIEW_PATH, HEALTH_PATH, WITNESS_PATH
 
 
 class Settings(Frozen):
@@ -109,6 +111,22 @@ class Settings(Frozen):
                 "services: ownsSchema is for one critical service that needs the database (the others wait for its "
                 f"schema); set: {', '.join(owners)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _every_path_is_reached(self) -> Self:
+        """The load balancer takes the first rule that matches, in the order of the services."""
+        earlier = dict.fromkeys((HEALTH_PATH, WITNESS_PATH, CRISIS_PREVIEW_PATH), "the platform itself")
+        for service in self.services:
+            if service.path is None:
+                continue
+            for path, owner in earlier.items():
+                if fnmatchcase(service.path, path):
+                    raise ValueError(
+                        f"services: {service.name} has the path {service.path}, but {owner} answers {path} before it; "
+                        "give it another path, or put the narrower one first"
+                    )
+            earlier[service.path] = service.name
         return self
 
     @model_validator(mode="after")

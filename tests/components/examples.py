@@ -12,9 +12,10 @@ import pulumi
 import pytest
 
 from components import naming
-from components.configuration import DEFAULTS, Sources, read_settings
+from components.configuration import read_settings
 from components.facts import Copy, Facts, Instance
 from components.settings.stack import Settings
+from components.stack_files import DEFAULTS, Sources
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = naming.PLATFORM

@@ -9,10 +9,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.configuration import SecureSettings, Sources, check_passwords, read_secure, read_settings
+from components.configuration import SecureSettings, check_passwords, read_secure, read_settings
+from components.stack_files import Sources
 from tests.components.examples import (
     KENYA,
     PROJECT,
+    ROOT,
     SOUTH_AFRICA,
     Path_,
     default,
@@ -145,6 +147,7 @@ def test_a_long_value_is_cut() -> None:
 
 
 def encrypted(tmp_path: Path, content: str) -> Sources:
+    (tmp_path / "Pulumi.yaml").write_text((ROOT / "Pulumi.yaml").read_text())
     (tmp_path / "Pulumi.south-africa.yaml").write_text(f"config:\n{content}")
     return Sources.read(tmp_path, PROJECT, SOUTH_AFRICA)
 

@@ -99,6 +99,26 @@ def test_a_wrong_value_is_refused_with_what_is_allowed(path: Path_, value: Any, 
     assert "nothing was changed" in message
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "answers"),
+    [
+        ("/api/*", "/api/*", "crisis-detection answers /api/*"),
+        ("/api/*", "/api/v2/*", "crisis-detection answers /api/*"),
+        ("/*", "/api/*", "crisis-detection answers /*"),
+        ("/health", "/api/*", "the platform itself answers /health"),
+        ("/.well-known/dr/taken-over", "/api/*", "the platform itself answers /.well-known/dr/taken-over"),
+    ],
+)
+def test_a_path_that_is_never_reached_is_refused(first: str, second: str, answers: str) -> None:
+    message = refused({(SERVICES, 0, "path"): first, (SERVICES, 1, "path"): second})
+    assert f"{answers} before it; give it another path, or put the narrower one first" in message
+
+
+def test_a_narrower_path_may_come_first() -> None:
+    accepted = settings(changes={(SERVICES, 0, "path"): "/api/crisis/*", (SERVICES, 1, "path"): "/api/*"})
+    assert [service.path for service in accepted.services[:2]] == ["/api/crisis/*", "/api/*"]
+
+
 def test_no_critical_service_is_refused() -> None:
     message = refused({(SERVICES, 0, "priority"): "standard", (SERVICES, 1, "priority"): "standard"})
     assert "at least one must be critical" in message

@@ -55,7 +55,7 @@ def test_services_and_the_crisis_page(checkout: Path) -> None:
     [
         ("Pulumi.kenya.yaml", "shortName: kenya", "nickName: kenya", "Pulumi.kenya.yaml: shortName is missing"),
         ("Pulumi.kenya.yaml", "role: primary", "role: secondary", "exactly one stack must have dns.role primary"),
-        ("Pulumi.kenya.yaml", "config:", "config: [", "is not valid YAML"),
+        ("Pulumi.kenya.yaml", "config:", "config: [", "Pulumi.kenya.yaml, line 4: expected"),
         ("Pulumi.yaml", "phoneLines", "lines", "crisis.phoneLines is missing"),
         ("Pulumi.yaml", "digest:", "hash:", r"Pulumi.kenya.yaml: services\[0\]: digest is missing"),
     ],
@@ -67,5 +67,5 @@ def test_a_fault_is_told_with_file_and_key(checkout: Path, file: str, old: str, 
 
 
 def test_another_folder_is_no_checkout(tmp_path: Path) -> None:
-    with pytest.raises(RefusedError, match="not a checkout of the project"):
+    with pytest.raises(RefusedError, match="run this in a checkout of the project"):
         project.load(tmp_path)
