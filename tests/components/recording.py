@@ -16,13 +16,15 @@ LOOP = asyncio.new_event_loop()
 
 @dataclass(frozen=True)
 class Recorded:
-    """One registered resource. `dependencies` are the logical names of what it waits for, `dependency_keys` with types.
+    """One registered resource. `parent` is the key of the component that it is part of.
 
+    `dependencies` are the logical names of what it waits for, `dependency_keys` with types.
     `secrets` names the inputs that the engine gets as secrets; `inputs` has their values in the clear.
     """
 
     typ: str
     name: str
+    parent: tuple[str, str]
     inputs: dict[str, Any]
     dependencies: frozenset[str]
     dependency_keys: frozenset[tuple[str, str]]
@@ -115,6 +117,7 @@ class _Monitor(mocks.MockMonitor):
                 Recorded(
                     typ=request.type,
                     name=request.name,
+                    parent=_key(request.parent),
                     inputs=dict(self.resources[response.urn].state) if not request.custom else _inputs(request.object),
                     dependencies=frozenset(urn.rsplit("::", 1)[-1] for urn in request.dependencies),
                     dependency_keys=frozenset(_key(urn) for urn in request.dependencies),
