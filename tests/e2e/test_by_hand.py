@@ -1,44 +1,21 @@
-"""The whole disaster on the real engine, and a sandbox in which a person works by hand. Minutes each."""
-
-from __future__ import annotations
+"""A sandbox in which a person works by hand, typing what `dr sandbox start` says. Minutes."""
 
 import json
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from scripts import sandbox as task
-from scripts.project import CHECKOUT
-from scripts.rehearsal.faults import Fault
-from tests.scripts.test_results import REQUIRED
+from tests.e2e.commands import KENYA, SOUTH_AFRICA, changed_files, dr, pulumi
 
-DR = CHECKOUT / ".venv" / "bin" / "dr"
-KENYA, SOUTH_AFRICA = "eu-west-1", "af-south-1"
 SPEED_BY_HAND = "60"
-SPEED = "30"  # three times the default: what is checked does not depend on it, and the whole lasts minutes
-REHEARSAL_SECONDS = 1500
 BY_HAND_SECONDS = 600
 
 pytestmark = pytest.mark.e2e
-
-
-def dr(*arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run the command as a person does."""
-    return subprocess.run([str(DR), *arguments], cwd=CHECKOUT, capture_output=True, text=True, timeout=seconds)
-
-
-def pulumi(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the plain command in a sandbox's working copy."""
-    command = ["pulumi", *arguments, "--non-interactive"]
-    return subprocess.run(
-        command, cwd=environment["PWD"], env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
 
 
 def wait_for_a_copy(seconds: float = 120) -> None:
@@ -47,61 +24,6 @@ def wait_for_a_copy(seconds: float = 120) -> None:
     while not json.loads(dr("sandbox", "status", "--json").stdout)["copies"]:
         assert time.monotonic() < deadline, "no copy came"
         time.sleep(1)
-
-
-def sandboxes() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("dr-sandbox-*"))
-
-
-def changed_files() -> str:
-    return subprocess.run(
-        ["git", "status", "--porcelain"], cwd=CHECKOUT, capture_output=True, text=True, check=True
-    ).stdout
-
-
-@pytest.mark.timeout(REHEARSAL_SECONDS + 60)
-def test_a_lost_region_is_survived() -> None:
-    before = sandboxes()
-    ended = dr("rehearse", "region-loss", "--seed", "7", "--speed", SPEED, seconds=REHEARSAL_SECONDS)
-    assert ended.returncode == 0, ended.stderr[-4000:]
-    latest = CHECKOUT / "build" / "rehearsals" / "latest"
-    found: dict[str, Any] = json.loads((latest / "result.json").read_text())
-    assert found.keys() >= REQUIRED
-    assert (found["scenario"], found["ok"], found["seed"]) == ("region-loss", True, 7)
-    assert found["lost_region"] == KENYA
-    assert found["calls_to_lost_region_during_promotion"] == 0
-    assert found["global_control_plane_calls_during_promotion"] == 0
-    assert 0 < found["rto_minutes"]["crisis_page"] <= 2.5
-    assert found["rto_minutes"]["crisis_page"] < found["rto_minutes"]["critical"] <= 240
-    assert found["rto_minutes"]["critical"] <= found["rto_minutes"]["all"]
-    assert 0 <= found["rpo_minutes"] <= 60
-    assert 0 < found["rows"]["present_after"] <= found["rows"]["committed_before"]
-    assert [
-        found["dns"][moment]["region"] for moment in ("before", "after_loss", "after_promotion", "after_return")
-    ] == [
-        KENYA,
-        SOUTH_AFRICA,
-        SOUTH_AFRICA,
-        SOUTH_AFRICA,
-    ]
-    assert (found["preview_after"], found["drift_after"]) == ([], [])
-    assert [check["name"] for check in found["checks"] if not check["ok"]] == []
-    assert (latest / "report.html").stat().st_size > 10_000
-    assert (latest / "events.jsonl").exists()
-    assert sandboxes() <= before
-
-
-@pytest.mark.timeout(REHEARSAL_SECONDS + 60)
-@pytest.mark.parametrize("fault", list(Fault))
-def test_a_failure_that_nothing_critical_needs_stops_nothing(fault: Fault) -> None:
-    ended = dr(
-        "rehearse", "region-loss", "--seed", "11", "--speed", SPEED, "--fault", fault.value, seconds=REHEARSAL_SECONDS
-    )
-    assert ended.returncode == 0, ended.stderr[-4000:]
-    found: dict[str, Any] = json.loads((CHECKOUT / "build/rehearsals/latest/result.json").read_text())
-    assert (found["ok"], found["fault"]) == (True, fault.value)
-    held = {check["name"] for check in found["checks"] if check["ok"]}
-    assert held >= {"promotion-reports-fault", "critical-services-run", "write-accepted", "takeover-after-healthy"}
 
 
 @pytest.fixture
