@@ -13,6 +13,7 @@ from components.keys import DataKey, DataKeyArgs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.logins import Logins, LoginsArgs
 from components.network import Network, NetworkArgs
+from components.queue import SyncQueue, SyncQueueArgs
 from components.replication import ReplicaArgs
 from components.secrets import Secrets, SecretsArgs
 from components.services import Services, ServicesArgs, StandardServices, StandardServicesArgs
@@ -133,7 +134,7 @@ async def main() -> None:
     # … the critical services' logins at it …
     critical_logins = Logins("critical-logins", logins(settings.critical_logins, after=[]))
 
-    # Buckets and the way in are the same before and after it.
+    # Buckets, the queue and the way in are the same before and after it.
     storage = Storage(
         "storage",
         StorageArgs(
@@ -149,6 +150,16 @@ async def main() -> None:
             )
             if settings.protects and peer
             else None,
+        ),
+    )
+    queue = SyncQueue(
+        "queue",
+        SyncQueueArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            account_id=settings.account_id,
+            region=settings.region,
+            key_arn=key.arn,
         ),
     )
     load_balancer = LoadBalancer(
@@ -183,6 +194,8 @@ async def main() -> None:
             target_group_arns=load_balancer.target_group_arns,
             audio_bucket_arn=storage.audio_bucket_arn,
             audio_bucket_name=storage.audio_bucket_name,
+            queue_arn=queue.arn,
+            queue_url=queue.url,
             key_arn=key.arn,
             registry_secret_arn=region_secrets.registry_arn,
             signing_key_secret_arn=region_secrets.signing_key_arn,

@@ -55,6 +55,10 @@ LIMITS: Final[dict[str, Limit]] = {
     "function": Limit(64, _HYPHENATED, _HYPHENATED_MEANING),
     "schedule": Limit(64, _HYPHENATED, _HYPHENATED_MEANING),
     "cluster": Limit(255, _HYPHENATED, _HYPHENATED_MEANING),
+    "queue": Limit(80, _HYPHENATED, _HYPHENATED_MEANING),
+    "topic": Limit(256, _HYPHENATED, _HYPHENATED_MEANING),
+    "alarm": Limit(255, _HYPHENATED, _HYPHENATED_MEANING),
+    "dashboard": Limit(255, _HYPHENATED, _HYPHENATED_MEANING),
     "key-alias": Limit(256, r"alias/(?!aws/)[A-Za-z0-9/_-]+", "alias/ and letters, digits, / _ -, not alias/aws/"),
     "secret": Limit(512, _PATH, _PATH_MEANING),
     "parameter": Limit(1011, r"/[A-Za-z0-9/_.-]+", "a path of letters, digits and _ . -"),
@@ -93,6 +97,10 @@ def target_group(short: str, service: str) -> str:
 
 def data_key_alias(short: str) -> str:
     return checked(f"alias/{PLATFORM}-{short}-data", "key-alias")
+
+
+def alerts_key_alias(short: str) -> str:
+    return checked(f"alias/{PLATFORM}-{short}-alerts", "key-alias")
 
 
 def secret(owner: str, noun: str) -> str:

@@ -41,12 +41,17 @@ def trust(service: str, conditions: Mapping[str, Any] | None = None) -> str:
 
 def tls_only(bucket_arn: str) -> dict[str, Any]:
     """Deny every request to a bucket that does not come over TLS."""
+    return deny_without_tls("s3:*", [bucket_arn, f"{bucket_arn}/*"])
+
+
+def deny_without_tls(action: str, resources: Sequence[str]) -> dict[str, Any]:
+    """Deny what does not come over TLS."""
     return {
         "Sid": "TlsOnly",
         "Effect": "Deny",
         "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [bucket_arn, f"{bucket_arn}/*"],
+        "Action": action,
+        "Resource": list(resources),
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
 

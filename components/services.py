@@ -31,6 +31,8 @@ class ServicesArgs:
     target_group_arns: Mapping[str, pulumi.Input[str]]
     audio_bucket_arn: pulumi.Input[str]
     audio_bucket_name: pulumi.Input[str]
+    queue_arn: pulumi.Input[str]
+    queue_url: pulumi.Input[str]
     key_arn: pulumi.Input[str]
     registry_secret_arn: pulumi.Input[str]
     signing_key_secret_arn: pulumi.Input[str]
@@ -105,6 +107,8 @@ class Services(pulumi.ComponentResource):
                 secret_arns=list(secrets.values()),
                 log_group_arn=logs.arn,
                 audio_bucket_arn=self.args.audio_bucket_arn,
+                queue=spec.queue,
+                queue_arn=self.args.queue_arn,
                 key_arn=self.args.key_arn,
             ),
             self._child,
@@ -134,7 +138,10 @@ class Services(pulumi.ComponentResource):
         secrets: Mapping[str, pulumi.Input[str]],
     ) -> aws.ecs.TaskDefinition:
         peers, region = callable_from(spec, self.args.specs), self.args.region
-        containers = pulumi.Output.all(**secrets, log_group=logs.name, audio_bucket=self.args.audio_bucket_name).apply(
+        places = {"audio_bucket": self.args.audio_bucket_name}
+        if spec.queue != "none":
+            places["queue_url"] = self.args.queue_url
+        containers = pulumi.Output.all(**secrets, **places, log_group=logs.name).apply(
             lambda facts: task_definitions.container_definitions(spec, peers, region, facts)
         )
         return aws.ecs.TaskDefinition(

@@ -24,7 +24,7 @@ def container_definitions(
     """JSON of the one container of a service.
 
     `peers`: the services that it may call. `facts` has registry_secret, signing_secret, database_secret (absent without
-    a database), log_group, audio_bucket.
+    a database), log_group, audio_bucket, queue_url (absent for a service that does not use the queue).
     Nothing in it is made by a promotion: the task definitions of a standby are complete before the disaster.
     """
     return json.dumps([_container(spec, peers, region, facts)])
@@ -89,6 +89,8 @@ def _environment(
     }
     if "database_secret" in facts:
         values["DATABASE_SSLMODE"] = "require"
+    if "queue_url" in facts:
+        values["SYNC_QUEUE"] = facts["queue_url"]
     for peer in peers:
         # Service Connect answers the peer's plain name inside the task.
         values[f"{peer.name.upper().replace('-', '_')}_URL"] = f"http://{peer.name}:{peer.port}"

@@ -8,8 +8,15 @@ import pulumi
 import pulumi_aws as aws
 
 from components import naming, policies
+from components.workloads import QueueUse
 
 AUDIO_PREFIX = "audio/*"
+# (SQS, KMS) actions of a service on the sync queue, without the address lookup: each is told the queue's URL. Source:
+# "Configuring KMS permissions for Amazon SQS" (SQS developer guide): a sender also decrypts, to verify its data key.
+QUEUE_ACTIONS: Mapping[QueueUse, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "send": (("sqs:SendMessage",), ("kms:GenerateDataKey", "kms:Decrypt")),
+    "receive": (("sqs:ReceiveMessage", "sqs:DeleteMessage"), ("kms:Decrypt",)),
+}
 # What a service does with recordings. A service that is not listed has no permission on AWS at all.
 AUDIO_ACTIONS: Mapping[str, tuple[str, ...]] = {
     "api-gateway": ("s3:GetObject", "s3:PutObject"),
@@ -30,6 +37,8 @@ class TaskRolesArgs:
     secret_arns: Sequence[pulumi.Input[str]]
     log_group_arn: pulumi.Input[str]
     audio_bucket_arn: pulumi.Input[str]
+    queue: QueueUse
+    queue_arn: pulumi.Input[str]
     key_arn: pulumi.Input[str]
 
 
@@ -52,6 +61,8 @@ class TaskRoles(pulumi.ComponentResource):
         self.policies: list[pulumi.Resource] = [self._execution_policy(execution)]
         if args.service in AUDIO_ACTIONS:
             self.policies.append(self._task_policy(task, AUDIO_ACTIONS[args.service]))
+        if args.queue != "none":
+            self.policies.append(self._queue_policy(task, args.queue))
         self.execution_role_arn = execution.arn
         self.task_role_arn = task.arn
         self.register_outputs({"execution_role_arn": self.execution_role_arn, "task_role_arn": self.task_role_arn})
@@ -91,6 +102,15 @@ class TaskRoles(pulumi.ComponentResource):
             f"{self._name}-task", name="recordings", role=role.name, policy=policy, opts=self._child
         )
 
+    def _queue_policy(self, role: aws.iam.Role, use: QueueUse) -> aws.iam.RolePolicy:
+        region = self._args.region
+        policy = pulumi.Output.all(queue=self._args.queue_arn, key=self._args.key_arn).apply(
+            lambda arns: queue_policy(arns, use, region)
+        )
+        return aws.iam.RolePolicy(
+            f"{self._name}-queue", name="sync-queue", role=role.name, policy=policy, opts=self._child
+        )
+
 
 def execution_policy(arns: Mapping[str, Any], region: str) -> str:
     """Read the named secrets and write the service's own log. `arns` has secrets (a list), key, logs."""
@@ -118,5 +138,19 @@ def audio_policy(arns: Mapping[str, str], actions: Sequence[str], region: str) -
             key_actions,
             [arns["key"]],
             {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
+        ),
+    )
+
+
+def queue_policy(arns: Mapping[str, str], use: QueueUse, region: str) -> str:
+    """Send to or receive from the queue, with the key that encrypts its messages. `arns` has queue, key."""
+    queue_actions, key_actions = QUEUE_ACTIONS[use]
+    return policies.document(
+        policies.allow("SyncQueue", queue_actions, [arns["queue"]]),
+        policies.allow(
+            "SyncQueueKey",
+            key_actions,
+            [arns["key"]],
+            {"StringEquals": {"kms:ViaService": f"sqs.{region}.amazonaws.com"}},
         ),
     )

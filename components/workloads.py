@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pulumi
 
@@ -11,6 +11,8 @@ HEALTH_PATH = "/health"
 WITNESS_PATH = "/.well-known/dr/taken-over"
 # With the crisis rule off, the page can still be looked at under a path that nobody asks for by accident.
 CRISIS_PREVIEW_PATH = "/.well-known/dr/crisis-page-preview"
+
+QueueUse = Literal["send", "receive", "none"]
 
 
 class ServiceSpec(Protocol):
@@ -55,6 +57,10 @@ class ServiceSpec(Protocol):
     @property
     def needs_database(self) -> bool:
         """Gets a database login."""
+
+    @property
+    def queue(self) -> QueueUse:
+        """What it does with the sync queue."""
 
 
 @dataclass(frozen=True, kw_only=True)

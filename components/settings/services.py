@@ -19,7 +19,8 @@ FARGATE_MEMORY: Final[dict[int, tuple[int, ...]]] = {
 class ServiceSettings(Frozen):
     """One service on ECS. `cpu` in CPU units, `memory` in MiB; `path` is the pattern the load balancer forwards.
 
-    `owns_schema`: this service migrates the database schema, so its role acts as the schema's owner.
+    `owns_schema`: this service migrates the database schema, so its role acts as the schema's owner. `queue`: what it
+    does with the sync queue.
     """
 
     name: Slug
@@ -35,6 +36,7 @@ class ServiceSettings(Frozen):
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.$/~'@:+&*?-]*$", max_length=128)] | None = None
     needs_database: Flag
     owns_schema: Flag = False
+    queue: Literal["send", "receive", "none"] = "none"
 
     @property
     def critical(self) -> bool:

@@ -35,6 +35,7 @@ EMULATIONS = (
     "faults",
     "network",
     "secrets",
+    "queues",
     "objects",
     "databases",
     "subnet_groups",

@@ -95,6 +95,7 @@ class _Outputs(mocks.Mocks):
             "port": 5432,
             "resourceId": f"db-{args.name}",
             "versionId": f"version-of-{args.name}",
+            "url": f"https://sqs.af-south-1.amazonaws.com/{ACCOUNT}/{args.inputs.get('name')}",
             "domainValidationOptions": [option],
         }
         return f"{args.name}-id", {**made_up, **args.inputs}

@@ -15,11 +15,13 @@ from components.replication import ReplicaArgs
 from components.services import Services, ServicesArgs, StandardServices, StandardServicesArgs
 from components.storage import Storage, StorageArgs
 from components.takeover import Takeover, TakeoverArgs
-from components.workloads import task_count
+from components.workloads import QueueUse, task_count
 from tests.components.recording import ACCOUNT, Recording, record
 
 ZONE = "Z0123456789"
 TAGS = naming.tags("test")
+QUEUE_ARN = f"arn:aws:sqs:af-south-1:{ACCOUNT}:mental-health-platform-sa-sync"
+QUEUE_URL = f"https://sqs.af-south-1.amazonaws.com/{ACCOUNT}/mental-health-platform-sa-sync"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Spec:
     cpu: int = 256
     memory: int = 512
     needs_database: bool = True
+    queue: QueueUse = "none"
 
     @property
     def image_reference(self) -> str:
@@ -43,8 +46,8 @@ class Spec:
 
 SPECS = (
     Spec("crisis-detection", True, "/crisis/*"),
-    Spec("api-gateway", True, "/api/*", port=8081),
-    Spec("sync", False, None, port=8082, desired_count=1),
+    Spec("api-gateway", True, "/api/*", port=8081, queue="send"),
+    Spec("sync", False, None, port=8082, desired_count=1, queue="receive"),
 )
 
 
@@ -162,6 +165,8 @@ class Stack:
                 target_group_arns=balancer.target_group_arns,
                 audio_bucket_arn=storage.audio_bucket_arn,
                 audio_bucket_name=storage.audio_bucket_name,
+                queue_arn=QUEUE_ARN,
+                queue_url=QUEUE_URL,
                 key_arn="arn:aws:kms:own",
                 registry_secret_arn="arn:aws:secretsmanager:registry",
                 signing_key_secret_arn="arn:aws:secretsmanager:signing",

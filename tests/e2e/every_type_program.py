@@ -264,6 +264,16 @@ aws.route53.Record(
     ],
 )
 
+# -- messages
+letters = aws.sqs.Queue("letters", name="every-type-letters", kms_master_key_id=key.arn, tags=TAGS)
+aws.sqs.Queue(
+    "sync",
+    name="every-type-sync",
+    visibility_timeout_seconds=300,
+    redrive_policy=letters.arn.apply(lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 5})),
+    tags=TAGS,
+)
+
 # -- services and functions
 logs = aws.cloudwatch.LogGroup("web", name="/every-type/web", retention_in_days=30, tags=TAGS)
 cluster = aws.ecs.Cluster("services", name="every-type", tags=TAGS)

@@ -39,6 +39,7 @@ SERVICES: Final = {
     "scheduler": "Scheduler",
     "secretsmanager": "SecretsManager",
     "servicediscovery": "ServiceDiscovery",
+    "sqs": "SQS",
     "vpc": "EC2",
 }
 RENAMED: Final = {
