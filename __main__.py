@@ -6,6 +6,7 @@ Nothing here names a stack. What differs is data in Pulumi.<stack>.yaml; `standb
 import pulumi
 
 from components import configuration, crisis_page, facts, guards, naming, secrets, stack_outputs
+from components.alerts import HEALTH_CHECK_REGION, Alerts, AlertsArgs
 from components.database import Database, DatabaseArgs
 from components.database_roles import DatabaseRoles, DatabaseRolesArgs
 from components.dns import Dns, DnsArgs
@@ -245,6 +246,25 @@ async def main() -> None:
             peer_witness_ids=peer.require("witnessCheckIds") if peer and settings.dns.role == "primary" else [],
         ),
     )
+
+    def alerts(name: str, region: str) -> Alerts:
+        return Alerts(
+            name,
+            AlertsArgs(
+                short_name=settings.short_name,
+                tags=tags,
+                account_id=settings.account_id,
+                region=region,
+                elsewhere=region != settings.region,
+                on_call=settings.alerts.on_call,
+                team_lead=settings.alerts.team_lead,
+            ),
+        )
+
+    # Whom alarms reach: here, and for the health checks where Route 53 measures them. No flip changes either.
+    alerts("alerts", settings.region)
+    if settings.region != HEALTH_CHECK_REGION:
+        alerts("health-check-alerts", HEALTH_CHECK_REGION)
 
     pulumi.export("account", settings.account_id)
     pulumi.export("region", settings.region)

@@ -50,18 +50,9 @@ class DataKey(pulumi.ComponentResource):
 
 
 def key_policy(account_id: str, region: str) -> str:
-    """Delegates to IAM through the account root, and lets CloudWatch Logs encrypt this account's log groups.
-
-    No role is named: a policy that names a role that does not exist yet is refused.
-    """
+    """Delegates to IAM through the account root, and lets CloudWatch Logs encrypt this account's log groups."""
     return policies.document(
-        {
-            "Sid": "DelegateToIam",
-            "Effect": "Allow",
-            "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
-            "Action": "kms:*",
-            "Resource": "*",
-        },
+        policies.delegate_to_iam(account_id),
         {
             "Sid": "EncryptLogs",
             "Effect": "Allow",

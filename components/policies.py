@@ -27,6 +27,17 @@ def allow(
     return statement
 
 
+def delegate_to_iam(account_id: str) -> dict[str, Any]:
+    """Of a key: IAM policies decide. No role is named: one that does not exist yet would be refused."""
+    return {
+        "Sid": "DelegateToIam",
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{account_id}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+
+
 def trust(service: str, conditions: Mapping[str, Any] | None = None) -> str:
     """Who may assume a role: one AWS service, under the conditions that this service documents."""
     statement: dict[str, Any] = {

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from components import naming
+from components.settings.alerts import AlertSettings
 from components.settings.base import Flag, Frozen, Region, Slug
 from components.settings.crisis import CrisisSettings
 from components.settings.database import DatabaseSettings, GenerationSettings
@@ -38,6 +39,7 @@ class Settings(Frozen):
     database: DatabaseSettings
     services: tuple[ServiceSettings, ...] = Field(min_length=1)
     crisis: CrisisSettings
+    alerts: AlertSettings
 
     @property
     def reads_peer(self) -> bool:

@@ -42,11 +42,16 @@ UNTAGGED = {
     # Tags belong to the schedule's group.
     "aws:scheduler/schedule:Schedule",
     "aws:secretsmanager/secretVersion:SecretVersion",
+    "aws:sns/topicSubscription:TopicSubscription",
 }
 # Statements on every resource: AWS offers nothing narrower for these (or, in a key's own policy, means that key).
 EVERY_RESOURCE = {
+    ("alerts", "DelegateToIam"),
+    ("alerts", "PublishAlarms"),
     ("database-roles-runs", "AttachNetwork"),
     ("database-roles-runs", "NotTheCode"),
+    ("health-check-alerts", "DelegateToIam"),
+    ("health-check-alerts", "PublishAlarms"),
     ("keys-key", "DelegateToIam"),
     ("keys-key", "EncryptLogs"),
     ("snapshots-runs", "ReachSource"),
@@ -68,7 +73,8 @@ def provided(recording: Recording) -> list[Recorded]:
 
 
 def is_global(resource: Recorded) -> bool:
-    return resource.typ.startswith(GLOBAL) and resource.typ not in REGIONAL
+    elsewhere = resource.typ.startswith("aws:") and "region" in resource.inputs
+    return elsewhere or (resource.typ.startswith(GLOBAL) and resource.typ not in REGIONAL)
 
 
 @pytest.mark.parametrize("stack", [KENYA, SOUTH_AFRICA])
@@ -224,7 +230,7 @@ def test_no_policy_allows_every_action(recording: Recording) -> None:
         if statement["Effect"] == "Allow" and (action == "*" or action.endswith(":*"))
     }
     # The account's root in a key's own policy: IAM decides, as AWS recommends, and no role has to exist first.
-    assert broad == {("keys-key", "kms:*")}
+    assert broad == {(key, "kms:*") for key in ("keys-key", "alerts", "health-check-alerts")}
 
 
 def test_policies_name_resources(recording: Recording) -> None:
@@ -304,9 +310,12 @@ def test_copies_are_pulled_only_while_standing_by() -> None:
     assert not [r for r in Program(KENYA, False).recorded().of(schedule) if r.name == "snapshots"]
 
 
-def test_no_resource_is_put_into_another_region(recording: Recording) -> None:
-    """`region=` on a resource would call another region's API: the stack's own provider is the only one."""
-    assert not [resource.key for resource in provided(recording) if "region" in resource.inputs]
+def test_only_the_health_checks_alarms_stand_in_another_region(recording: Recording) -> None:
+    """`region=` on a resource calls another region's API. Route 53's metrics exist in us-east-1 alone; that no flip
+    touches what stands there, is_global says above."""
+    elsewhere = [resource for resource in provided(recording) if "region" in resource.inputs]
+    assert {resource.inputs["region"] for resource in elsewhere} == {"us-east-1"}
+    assert not [resource.name for resource in elsewhere if not resource.name.startswith("health-check-al")]
 
 
 # What may name the peer in a stack that must be promotable alone: the pull, which a promotion switches off; where the

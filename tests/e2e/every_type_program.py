@@ -274,6 +274,9 @@ aws.sqs.Queue(
     tags=TAGS,
 )
 
+topic = aws.sns.Topic("alarms", name="every-type-alarms", kms_master_key_id=key.arn, tags=TAGS)
+aws.sns.TopicSubscription("alarms", topic=topic.arn, protocol="email", endpoint="every-type@example.org")
+
 # -- services and functions
 logs = aws.cloudwatch.LogGroup("web", name="/every-type/web", retention_in_days=30, tags=TAGS)
 cluster = aws.ecs.Cluster("services", name="every-type", tags=TAGS)

@@ -35,3 +35,20 @@ def _queue(lab: Lab) -> Trial:
         "tags": {"Name": "two"},
     }
     return Trial(given, changed, {"name": "another"})
+
+
+@TRIALS.of("aws:sns/topic:Topic")
+def _topic(lab: Lab) -> Trial:
+    name = lab.name("topic")
+    arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}"
+    who = {"Service": "cloudwatch.amazonaws.com"}
+    policies = [document(f"sns:{verb}", Principal=who, Resource=arn) for verb in ("Publish", "GetTopicAttributes")]
+    given = {"name": name, "kmsMasterKeyId": lab.key, "policy": policies[0], "tags": {"Name": "one"}}
+    return Trial(given, {"policy": policies[1], "tags": {"Name": "two"}}, {"name": "another"})
+
+
+@TRIALS.of("aws:sns/topicSubscription:TopicSubscription")
+def _subscription(lab: Lab) -> Trial:
+    topic = lab.make("aws:sns/topic:Topic", name=lab.name("topic")).id
+    given = {"topic": topic, "protocol": "email", "endpoint": "on-call@example.org"}
+    return Trial(given, {}, {"endpoint": "another@example.org"})

@@ -39,6 +39,7 @@ SERVICES: Final = {
     "scheduler": "Scheduler",
     "secretsmanager": "SecretsManager",
     "servicediscovery": "ServiceDiscovery",
+    "sns": "SNS",
     "sqs": "SQS",
     "vpc": "EC2",
 }
@@ -52,6 +53,7 @@ RENAMED: Final = {
     "aws:rds/parameterGroup:ParameterGroup": "AWS::RDS::DBParameterGroup",
     "aws:rds/subnetGroup:SubnetGroup": "AWS::RDS::DBSubnetGroup",
     "aws:route53/record:Record": "AWS::Route53::RecordSet",
+    "aws:sns/topicSubscription:TopicSubscription": "AWS::SNS::Subscription",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": "AWS::EC2::SecurityGroupEgress",
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": "AWS::EC2::SecurityGroupIngress",
 }

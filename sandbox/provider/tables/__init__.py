@@ -23,6 +23,7 @@ MODULES: Final = (
     "scheduler",
     "secrets",
     "security_groups",
+    "sns",
     "sqs",
 )
 
