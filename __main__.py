@@ -6,6 +6,7 @@ Nothing here names a stack. What differs is data in Pulumi.<stack>.yaml; `standb
 import pulumi
 
 from components import configuration, crisis_page, facts, guards, naming, secrets, stack_outputs
+from components.alarms import Topics
 from components.alerts import HEALTH_CHECK_REGION, Alerts, AlertsArgs
 from components.database import Database, DatabaseArgs
 from components.database_roles import DatabaseRoles, DatabaseRolesArgs
@@ -13,14 +14,17 @@ from components.dns import Dns, DnsArgs
 from components.keys import DataKey, DataKeyArgs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.logins import Logins, LoginsArgs
+from components.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.queue import SyncQueue, SyncQueueArgs
-from components.replication import ReplicaArgs
+from components.replication import RULE, ReplicaArgs
 from components.secrets import Secrets, SecretsArgs
 from components.services import Services, ServicesArgs, StandardServices, StandardServicesArgs
 from components.snapshots import SnapshotCycle, SnapshotCycleArgs
 from components.storage import Storage, StorageArgs
 from components.takeover import Takeover, TakeoverArgs
+from components.watches import DatabaseWatch, Entrance, QueueWatch
+from components.watches_recovery import ReplicationWatch
 
 
 async def main() -> None:
@@ -262,9 +266,51 @@ async def main() -> None:
         )
 
     # Whom alarms reach: here, and for the health checks where Route 53 measures them. No flip changes either.
-    alerts("alerts", settings.region)
+    own_alerts = alerts("alerts", settings.region)
+    health_check_alerts = own_alerts
     if settings.region != HEALTH_CHECK_REGION:
-        alerts("health-check-alerts", HEALTH_CHECK_REGION)
+        health_check_alerts = alerts("health-check-alerts", HEALTH_CHECK_REGION)
+    peer_bucket = naming.physical(settings.peer.short_name, "audio-storage")
+    # What differs between standing by and serving changes after the takeover; the rest is the same.
+    Monitoring(
+        "monitoring",
+        MonitoringArgs(
+            stack=settings.stack,
+            short_name=settings.short_name,
+            tags=tags,
+            region=settings.region,
+            standby=settings.standby,
+            topics=Topics(own_alerts.on_call, own_alerts.team_lead),
+            health_check_region=HEALTH_CHECK_REGION,
+            health_check_topics=Topics(health_check_alerts.on_call, health_check_alerts.team_lead),
+            health_checks=dns.check_ids,
+            specs=settings.services,
+            cluster_name=services.cluster_name,
+            entrance=Entrance(
+                load_balancer=load_balancer.arn_suffix, target_groups=load_balancer.target_group_suffixes
+            ),
+            certificate_arn=load_balancer.certificate_arn,
+            database_identifier=settings.serving_identifier,
+            database=DatabaseWatch(
+                identifier=database.serving.identifier,
+                allocated_storage=settings.database.allocated_storage,
+                connections=settings.alerts.database_connections,
+            )
+            if database.serving
+            else None,
+            cache_clusters=[],
+            queue=QueueWatch(name=queue.queue_name, dead_letters=queue.dead_letter_name),
+            functions=[roles.watch, *([snapshots.watch] if snapshots else [])],
+            rpo_minutes=settings.database.rpo_minutes if snapshots else None,
+            replicates=ReplicationWatch(source=storage.audio_bucket_name, destination=peer_bucket, rule=RULE)
+            if settings.protects
+            else None,
+            receives=ReplicationWatch(source=peer_bucket, destination=storage.audio_bucket_name, rule=RULE)
+            if settings.database.standby_source
+            else None,
+            after=taken_over,
+        ),
+    )
 
     pulumi.export("account", settings.account_id)
     pulumi.export("region", settings.region)

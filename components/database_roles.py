@@ -10,10 +10,12 @@ import pulumi
 
 from components import naming, policies
 from components.scheduled_function import FunctionNetwork, ScheduledFunction, ScheduledFunctionArgs
+from components.watches_recovery import FunctionWatch
 
 SOURCE = Path(__file__).parent / "functions" / "database_roles"
 # The driver, what it needs, and the library that retries, as installed beside the program.
 PACKAGES = ("pg8000", "scramp", "asn1crypto", "python-dateutil", "six", "tenacity")
+NOUN = "database-roles"
 # An idle function in a network becomes inactive after weeks, and its next call would fail.
 WARM_EVERY_MINUTES = 60
 TIMEOUT_SECONDS = 120
@@ -39,7 +41,7 @@ class DatabaseRolesArgs:
 class DatabaseRoles(pulumi.ComponentResource):
     """The function in the network: always there, so that a promotion does not have to make it.
 
-    `ready`: what a call has to wait for.
+    `ready`: what a call has to wait for. `watch`: the function as alarms know it.
     """
 
     function_name: pulumi.Output[str]
@@ -54,7 +56,7 @@ class DatabaseRoles(pulumi.ComponentResource):
                 tags=args.tags,
                 account_id=args.account_id,
                 region=args.region,
-                noun="database-roles",
+                noun=NOUN,
                 description="Roles and grants of the application in the database",
                 code=pulumi.AssetArchive({path: pulumi.FileAsset(file) for path, file in archive_files()}),
                 environment={},
@@ -72,6 +74,7 @@ class DatabaseRoles(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         self.function_name = function.function_name
+        self.watch = FunctionWatch(noun=NOUN, name=function.function_name, every_minutes=WARM_EVERY_MINUTES)
         self.ready: list[pulumi.Resource] = [*function.ready, *args.after]
         self.register_outputs({"function_name": function.function_name})
 

@@ -43,9 +43,12 @@ class Dns(pulumi.ComponentResource):
     The primary's record is healthy while the primary answers AND no witness says that the peer took over. The
     secondary creates the two witnesses of itself. Moving the name is then data plane only: Route 53's health checkers
     see the witnesses change, nobody edits a record.
+
+    `check_ids`: all of its health checks, by what they ask.
     """
 
     witness_check_ids: pulumi.Output[list[str]]
+    check_ids: dict[str, pulumi.Output[str]]
     answer_check_id: pulumi.Output[str] | None
     failover_check_id: pulumi.Output[str] | None
 
@@ -54,6 +57,7 @@ class Dns(pulumi.ComponentResource):
         self._name = name
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
+        self.check_ids = {}
         self.answer_check_id = None
         self.failover_check_id = None
         witnesses: list[pulumi.Output[str]] = []
@@ -97,6 +101,7 @@ class Dns(pulumi.ComponentResource):
             tags=self._tags(noun),
             opts=self._child,
         )
+        self.check_ids[noun] = check.id
         return check.id
 
     def _all_healthy(self, children: Sequence[pulumi.Input[str]]) -> pulumi.Output[str]:
@@ -108,6 +113,7 @@ class Dns(pulumi.ComponentResource):
             tags=self._tags("serves"),
             opts=self._child,
         )
+        self.check_ids["serves"] = check.id
         return check.id
 
     def _record(self, failover: str, check: pulumi.Output[str] | None) -> None:

@@ -45,6 +45,8 @@ class LoadBalancer(pulumi.ComponentResource):
     """
 
     arn: pulumi.Output[str]
+    arn_suffix: pulumi.Output[str]
+    certificate_arn: pulumi.Output[str]
     dns_name: pulumi.Output[str]
     zone_id: pulumi.Output[str]
     listener_arn: pulumi.Output[str]
@@ -68,11 +70,13 @@ class LoadBalancer(pulumi.ComponentResource):
             opts=self._child,
         )
         self.arn = balancer.arn
+        self.arn_suffix = balancer.arn_suffix
         self.dns_name = balancer.dns_name
         self.zone_id = balancer.zone_id
         self.listener_arn = self._https().arn
         self._redirect()
         self.target_group_arns: dict[str, pulumi.Output[str]] = {}
+        self.target_group_suffixes: dict[str, pulumi.Output[str]] = {}
         self.forwarding: list[pulumi.Resource] = []
         self._forward_all()
         self.register_outputs(
@@ -91,6 +95,7 @@ class LoadBalancer(pulumi.ComponentResource):
             ),
             self._child,
         )
+        self.certificate_arn = certificate.arn
         not_found = aws.lb.ListenerDefaultActionFixedResponseArgs(
             content_type="text/plain", message_body="Not found", status_code="404"
         )
@@ -121,7 +126,9 @@ class LoadBalancer(pulumi.ComponentResource):
     def _forward_all(self) -> None:
         public = [spec for spec in self._args.services if spec.path is not None]
         for spec in public:
-            self.target_group_arns[spec.name] = self._target_group(spec).arn
+            group = self._target_group(spec)
+            self.target_group_arns[spec.name] = group.arn
+            self.target_group_suffixes[spec.name] = group.arn_suffix
         self._forward("health", HEALTH_PATH, self._args.health_service, FIRST_FORWARDING_PRIORITY)
         for position, spec in enumerate(public, start=FIRST_FORWARDING_PRIORITY + 1):
             self._forward(spec.name, str(spec.path), spec.name, position)

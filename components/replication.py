@@ -10,6 +10,8 @@ from components import naming, policies
 
 # The only value S3 accepts for both replication time and its event threshold.
 REPLICATION_MINUTES = 15
+# The one rule's id, by which its metrics are found.
+RULE = "everything"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +146,7 @@ def _rule(replica: ReplicaArgs) -> aws.s3.BucketReplicationConfigRuleArgs:
         ),
     )
     return aws.s3.BucketReplicationConfigRuleArgs(
-        id="everything",
+        id=RULE,
         priority=1,
         status="Enabled",
         filter=aws.s3.BucketReplicationConfigRuleFilterArgs(prefix=""),

@@ -14,6 +14,7 @@ import pulumi
 
 from components import naming, policies
 from components.scheduled_function import ScheduledFunction, ScheduledFunctionArgs
+from components.watches_recovery import FunctionWatch
 
 SOURCE = Path(__file__).parent / "functions" / "snapshot_cycle"
 EVERY_MINUTES = 5
@@ -42,7 +43,7 @@ class SnapshotCycle(pulumi.ComponentResource):
     """Function and schedule. The function also keeps when the primary last answered, in a parameter that it makes
     itself: declared here, its changing value would be reported as drift for ever.
 
-    `stopped`: what a restore has to wait for.
+    `stopped`: what a restore has to wait for. `watch`: the function as alarms know it.
     """
 
     def __init__(self, name: str, args: SnapshotCycleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -71,6 +72,7 @@ class SnapshotCycle(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
+        self.watch = FunctionWatch(noun=naming.SNAPSHOT_CYCLE, name=cycle.function_name, every_minutes=EVERY_MINUTES)
         self.stopped: list[pulumi.Resource] = [cycle.schedule]
         self.register_outputs({"function_name": cycle.function_name})
 

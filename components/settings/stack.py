@@ -56,6 +56,13 @@ class Settings(Frozen):
         return next((g for g in self.database.generations if g.name == self.database.serving), None)
 
     @property
+    def serving_identifier(self) -> str:
+        """Name of the database that serves, also while there is none. Raises ValueError for a pointer to nothing."""
+        if self.serving_generation is None:
+            raise ValueError(no_such_generation(self))
+        return self.database_identifier(self.serving_generation)
+
+    @property
     def health_service(self) -> str:
         """The service that answers for the public name: the first critical one."""
         return next(service.name for service in self.services if service.critical)

@@ -35,7 +35,7 @@ EMULATIONS = (
     "faults",
     "network",
     "secrets",
-    "queues",
+    "queue_attributes",
     "objects",
     "databases",
     "subnet_groups",

@@ -74,7 +74,6 @@ def test_a_flip_touches_nothing_of_it() -> None:
 
 def test_the_alerts_do_not_use_the_data_key(recording: Recording) -> None:
     assert {topic.inputs["kmsMasterKeyId"] for topic in recording.of(TOPIC)} == {f"arn:aws:{name}" for name in PLACES}
-    assert recording.one(KEY, "keys-key")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What must hold of everything that a stack registers, in each of its states."""
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -24,6 +25,7 @@ REGIONAL = ("aws:s3/bucketObjectv2:BucketObjectv2",)
 # Types that AWS gives no tags.
 UNTAGGED = {
     "aws:acm/certificateValidation:CertificateValidation",
+    "aws:cloudwatch/dashboard:Dashboard",
     "aws:ec2/route:Route",
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "aws:iam/rolePolicy:RolePolicy",
@@ -91,6 +93,7 @@ def test_a_promotion_only_adds_and_updates() -> None:
     added = {typ for typ, name in {resource.key for resource in PROMOTED.recorded()} - before}
     assert before <= {resource.key for resource in PROMOTED.recorded()}
     assert added == {
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
         "aws:ec2/eip:Eip",
         "aws:ec2/natGateway:NatGateway",
         "aws:ec2/route:Route",
@@ -116,6 +119,7 @@ def test_what_a_promotion_updates() -> None:
         if resource.key in before and comparable(resource) != before[resource.key]
     }
     assert updated == {
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
         "aws:ecs/service:Service",
         "aws:lb/listenerRule:ListenerRule",
         "aws:s3/bucketObjectv2:BucketObjectv2",
@@ -148,6 +152,7 @@ def test_what_the_critical_services_do_not_need_does_not_delay_them() -> None:
     before = {resource.key: comparable(resource) for resource in STANDBY.recorded()}
     changed = {r.name for r in PROMOTED.recorded() if before.get(r.key) != comparable(r)}
     assert not [name for name in waits & changed if name.endswith("sync")]
+    assert not [name for name in waits if name.startswith(("alerts", "health-check-alerts", "monitoring"))]
     # The audio bucket is waited for as a name only; that it is replicated, published or logged is not.
     for side in (
         "services-sync",
@@ -315,12 +320,19 @@ def test_only_the_health_checks_alarms_stand_in_another_region(recording: Record
     touches what stands there, is_global says above."""
     elsewhere = [resource for resource in provided(recording) if "region" in resource.inputs]
     assert {resource.inputs["region"] for resource in elsewhere} == {"us-east-1"}
-    assert not [resource.name for resource in elsewhere if not resource.name.startswith("health-check-al")]
+    assert not [resource.name for resource in elsewhere if not re.match(r"(monitoring-)?health-check-", resource.name)]
 
 
 # What may name the peer in a stack that must be promotable alone: the pull, which a promotion switches off; where the
 # shared secret is replicated to, which no promotion touches; and the database, by the name of the copy that lies here.
-KNOWS_THE_PEER = {"snapshots", "snapshots-runs", "secrets-signing-key", "database-first"}
+# And what of the other's recordings arrives here is measured by the names of both buckets.
+KNOWS_THE_PEER = {
+    "snapshots",
+    "snapshots-runs",
+    "secrets-signing-key",
+    "database-first",
+    "monitoring-replication-late",
+}
 
 
 def test_a_stack_that_stands_alone_names_nothing_of_its_peer() -> None:

@@ -277,6 +277,25 @@ aws.sqs.Queue(
 topic = aws.sns.Topic("alarms", name="every-type-alarms", kms_master_key_id=key.arn, tags=TAGS)
 aws.sns.TopicSubscription("alarms", topic=topic.arn, protocol="email", endpoint="every-type@example.org")
 
+alarm = aws.cloudwatch.MetricAlarm(
+    "letters",
+    name="every-type-letters",
+    namespace="AWS/SQS",
+    metric_name="ApproximateNumberOfMessagesVisible",
+    dimensions={"QueueName": letters.name},
+    statistic="Maximum",
+    period=300,
+    comparison_operator="GreaterThanThreshold",
+    threshold=0,
+    evaluation_periods=1,
+    alarm_actions=[topic.arn],
+    tags=TAGS,
+)
+aws.cloudwatch.CompositeAlarm(
+    "any", alarm_name="every-type-any", alarm_rule=alarm.name.apply(lambda name: f'ALARM("{name}")'), tags=TAGS
+)
+aws.cloudwatch.Dashboard("all", dashboard_name="every-type", dashboard_body=json.dumps({"widgets": []}))
+
 # -- services and functions
 logs = aws.cloudwatch.LogGroup("web", name="/every-type/web", retention_in_days=30, tags=TAGS)
 cluster = aws.ecs.Cluster("services", name="every-type", tags=TAGS)

@@ -44,6 +44,9 @@ SERVICES: Final = {
     "vpc": "EC2",
 }
 RENAMED: Final = {
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": "AWS::CloudWatch::CompositeAlarm",
+    "aws:cloudwatch/dashboard:Dashboard": "AWS::CloudWatch::Dashboard",
+    "aws:cloudwatch/metricAlarm:MetricAlarm": "AWS::CloudWatch::Alarm",
     "aws:ec2/eip:Eip": "AWS::EC2::EIP",
     "aws:ec2/routeTableAssociation:RouteTableAssociation": "AWS::EC2::SubnetRouteTableAssociation",
     "aws:ec2/vpc:Vpc": "AWS::EC2::VPC",

@@ -9,6 +9,7 @@ from sandbox.provider.table import Resource
 
 MODULES: Final = (
     "certificates",
+    "cloudwatch",
     "discovery",
     "ecs",
     "iam",

@@ -12,12 +12,11 @@ from sandbox.cloud.emulations.patching import replace
 
 def install(_cloud: Cloud) -> None:
     """Answer GetQueueAttributes as the SQS API reference says."""
-    describe, change = Queue.attributes.fget, Queue._set_attributes
-    if describe is None:
-        raise AttributeError("moto's queues have no attributes to read")
+    described: property = vars(Queue)["attributes"]
+    change = Queue._set_attributes
 
     def attributes(self: Queue) -> dict[str, Any]:
-        found: dict[str, Any] = describe(self)
+        found: dict[str, Any] = described.__get__(self)
         allow = getattr(self, "redrive_allow_policy", None)
         if self.kms_master_key_id:  # type: ignore[attr-defined]
             found["SqsManagedSseEnabled"] = "false"

@@ -1,0 +1,215 @@
+"""What is watched of the protection itself: copies, replication, functions, certificate, health checks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+
+from components.alarms import MINUTE, Watch
+from components.metrics import COPY_CYCLE_RUNS, NEWEST_COPY_AGE, OWN_NAMESPACE, reading
+from components.watches import dead_letters
+
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+# ACM renews 60 days before the end: half of that without success needs a person.
+CERTIFICATE_DAYS: Final = 30
+# What Replication Time Control promises.
+REPLICATION_SECONDS: Final = 15 * MINUTE
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionWatch:
+    """A function on a schedule. `noun` names it in alarms; `dead_letters` is the queue of its failures, if any."""
+
+    noun: str
+    name: pulumi.Input[str]
+    every_minutes: int
+    dead_letters: pulumi.Input[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicationWatch:
+    """Which rule copies from which bucket to which."""
+
+    source: pulumi.Input[str]
+    destination: pulumi.Input[str]
+    rule: str
+
+    @property
+    def dimensions(self) -> dict[str, pulumi.Input[str]]:
+        """As S3 publishes it."""
+        return {"SourceBucket": self.source, "DestinationBucket": self.destination, "RuleId": self.rule}
+
+
+def copies(stack: str, rpo_minutes: int, standby: bool) -> list[Watch]:
+    """Age of the newest usable copy, and that the cycle runs at all. Both are measured where the copies are.
+
+    A stack that was promoted pulls no copies: there, silence is right.
+    """
+    newest = Watch(
+        noun="newest-copy-old",
+        section="old-copies",
+        wrong=f"The newest usable copy of the database is more than {rpo_minutes} minutes old, or nobody knows.",
+        do="Read the snapshot cycle's log. A promotion would lose that much.",
+        audience="team-lead",
+        readings={"age": reading(f"{OWN_NAMESPACE} {NEWEST_COPY_AGE}", "Maximum", Stack=stack)},
+        comparison="GreaterThanThreshold",
+        threshold=rpo_minutes,
+        seconds=5 * MINUTE,
+        periods=2,
+        missing="breaching" if standby else "notBreaching",
+        follows_flag=True,
+    )
+    runs = Watch(
+        noun="copy-cycle-stopped",
+        section="old-copies",
+        wrong="The snapshot cycle has not come to its end once in 15 minutes.",
+        do="Look at its schedule, its errors and its log.",
+        audience="team-lead",
+        readings={"runs": reading(f"{OWN_NAMESPACE} {COPY_CYCLE_RUNS}", "Sum", Stack=stack)},
+        comparison="LessThanThreshold",
+        threshold=1,
+        seconds=15 * MINUTE,
+        periods=1,
+        missing="breaching" if standby else "notBreaching",
+        follows_flag=True,
+    )
+    return [newest, runs]
+
+
+def functions(given: Sequence[FunctionWatch]) -> list[Watch]:
+    """Failures, throttling and dead letters of each function."""
+    return [watch for function in given for watch in _function(function)]
+
+
+def _function(given: FunctionWatch) -> list[Watch]:
+    seconds = given.every_minutes * MINUTE
+    # A tick that fails is made good by the next one, if that comes soon.
+    periods = max(1, min(3, HOUR // seconds))
+    watches = [
+        Watch(
+            noun=f"{given.noun}-{noun}",
+            section="failing-function",
+            wrong=f"The function {given.noun} {wrong} {periods} times in a row, every {given.every_minutes} minutes.",
+            do="Read its log.",
+            audience="team-lead",
+            readings={noun: reading(f"AWS/Lambda {metric}", "Sum", FunctionName=given.name)},
+            comparison="GreaterThanOrEqualToThreshold",
+            threshold=1,
+            seconds=seconds,
+            periods=periods,
+            # Published only when it is called; that it is called, other alarms say.
+            missing="notBreaching",
+        )
+        for noun, metric, wrong in (
+            ("errors", "Errors", "has failed"),
+            ("throttled", "Throttles", "was not started for lack of concurrency"),
+        )
+    ]
+    if given.dead_letters is not None:
+        watches.append(dead_letters(given.noun, given.dead_letters))
+    return watches
+
+
+def replication_out(given: ReplicationWatch) -> Watch:
+    """Objects that will never arrive: S3 does not try again. Published in the source's region."""
+    return Watch(
+        noun="replication-failed",
+        section="replication",
+        wrong="Recordings could not be copied to the other region, and S3 will not try again.",
+        do="Mend permissions or key, then copy them with S3 Batch Replication.",
+        audience="team-lead",
+        readings={"failed": reading("AWS/S3 OperationsFailedReplication", "Sum", **given.dimensions)},
+        comparison="GreaterThanOrEqualToThreshold",
+        threshold=1,
+        seconds=5 * MINUTE,
+        periods=1,
+        # Published only where there was one.
+        missing="notBreaching",
+    )
+
+
+def replication_in(given: ReplicationWatch, standby: bool) -> Watch:
+    """How late recordings arrive here. Published in the destination's region, also when there is nothing to copy."""
+    return Watch(
+        noun="replication-late",
+        section="replication",
+        wrong="Recordings have arrived more than 15 minutes late for 15 minutes, or nothing is known of it.",
+        do="See whether the other stack's replication rule exists and its role may use both keys.",
+        audience="team-lead",
+        readings={"latency": reading("AWS/S3 ReplicationLatency", "Maximum", **given.dimensions)},
+        comparison="GreaterThanThreshold",
+        threshold=REPLICATION_SECONDS,
+        seconds=5 * MINUTE,
+        periods=3,
+        # Nothing comes any more once this stack serves in the place of the other.
+        missing="breaching" if standby else "notBreaching",
+        follows_flag=True,
+    )
+
+
+def certificate(arn: pulumi.Input[str]) -> Watch:
+    """The certificate nears its end, so its renewal has failed for weeks."""
+    return Watch(
+        noun="certificate-ending",
+        section="certificate",
+        wrong=f"The certificate ends in less than {CERTIFICATE_DAYS} days and was not renewed.",
+        do="See that its validation record still stands in the zone.",
+        audience="team-lead",
+        readings={"days": reading("AWS/CertificateManager DaysToExpiry", "Minimum", CertificateArn=arn)},
+        comparison="LessThanThreshold",
+        threshold=CERTIFICATE_DAYS,
+        seconds=DAY,
+        periods=1,
+        # Published twice a day, and no more once it is over: an alarm that stands then must not end by that.
+        missing="ignore",
+    )
+
+
+# What it means that a health check of dns.py is unhealthy: (what is wrong, what to do, part of the runbook).
+HEALTH_CHECKS: Final[Mapping[str, tuple[str, str, str]]] = {
+    "answers": (
+        "The primary does not answer its health check from outside.",
+        "Open the public name. If the region is lost, promote the standby.",
+        "primary-silent",
+    ),
+    "serves": (
+        "The public name has left the primary for the standby: people see the crisis page, or the promoted stack.",
+        "If nobody promoted, decide now whether to.",
+        "primary-silent",
+    ),
+    "witness-alb": (
+        "The standby's load balancer says that it took over.",
+        "If nobody promoted it, find out who wrote that.",
+        "taken-over",
+    ),
+    "witness-page": (
+        "The standby's page bucket says that it took over.",
+        "If nobody promoted it, find out who wrote that.",
+        "taken-over",
+    ),
+}
+
+
+def health_checks(checks: Mapping[str, pulumi.Input[str]]) -> list[Watch]:
+    """Route 53's checks, by the name that dns.py gives them. Raises KeyError for one that nothing is said of."""
+    return [_health_check(noun, check, *HEALTH_CHECKS[noun]) for noun, check in checks.items()]
+
+
+def _health_check(noun: str, check: pulumi.Input[str], wrong: str, do: str, section: str) -> Watch:
+    return Watch(
+        noun=f"health-check-{noun}",
+        section=section,
+        wrong=wrong,
+        do=do,
+        audience="on-call",
+        readings={"healthy": reading("AWS/Route53 HealthCheckStatus", "Minimum", HealthCheckId=check)},
+        comparison="LessThanThreshold",
+        threshold=1,
+        seconds=MINUTE,
+        periods=2,
+        # No data says nothing of the stack: Route 53's metrics live in one region. The team lead is told.
+        missing="missing",
+        tell_without_data=True,
+    )
