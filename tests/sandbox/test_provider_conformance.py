@@ -20,6 +20,7 @@ LEFT_BEHIND: Final = {
     "aws:lambda/invocation:Invocation": "a call, not a thing",
     "aws:s3/bucketVersioning:BucketVersioning": "versioning can be suspended, never removed",
     "aws:secretsmanager/secretVersion:SecretVersion": "the current version of a secret cannot be removed",
+    "aws:sns/topicSubscription:TopicSubscription": "what nobody confirmed cannot be removed, AWS forgets it after days",
 }
 # A call leaves nothing that could be asked for later, so only the state knows it.
 NOT_ADOPTABLE: Final = {"aws:lambda/invocation:Invocation"}
