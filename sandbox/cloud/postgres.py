@@ -195,15 +195,19 @@ class Server:
     # -- SQL ----------------------------------------------------------------------------------------------------
     @contextlib.contextmanager
     def admin(self, database: str = "postgres") -> Iterator[pg8000.native.Connection]:
-        """A connection as AWS's own superuser."""
-        context = authority.client_context(authority.root_pem())
-        connection = pg8000.native.Connection(
-            ADMIN, "127.0.0.1", database, self.port, self._servers.admin_password, ssl_context=context, timeout=20
-        )
+        """A connection as AWS's own superuser, for a moment."""
+        connection = self.connect_as_admin(database)
         try:
             yield connection
         finally:
             connection.close()
+
+    def connect_as_admin(self, database: str = "postgres") -> pg8000.native.Connection:
+        """A connection as AWS's own superuser, for the caller to close; it dies with the server."""
+        context = authority.client_context(authority.root_pem())
+        return pg8000.native.Connection(
+            ADMIN, "127.0.0.1", database, self.port, self._servers.admin_password, ssl_context=context, timeout=20
+        )
 
     def backup(self, target: Path) -> Backup:
         """Take a base backup with its WAL by the server's low-level interface, which tells the consistent point."""

@@ -33,6 +33,7 @@ EMULATIONS = (
     "keys",
     "roles",
     "faults",
+    "measurements",
     "network",
     "secrets",
     "queue_attributes",
@@ -48,6 +49,10 @@ EMULATIONS = (
     "load_balancers",
     "zones",
     "dns",
+    "queues",
+    "notifications",
+    "metrics",
+    "alarms",
 )
 
 StartResponse = Callable[..., Any]

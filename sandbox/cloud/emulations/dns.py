@@ -27,9 +27,20 @@ _PUBLIC_TLS_PORT = 443
 _HTTPS_TYPES = ("HTTPS", "HTTPS_STR_MATCH")
 
 
+_names: Names | None = None
+
+
+def health() -> HealthChecks:
+    """The health checks of the running cloud."""
+    if _names is None:
+        raise RuntimeError("DNS is not installed")
+    return _names.checks
+
+
 def install(cloud: Cloud) -> None:
     """Evaluate records and health checks."""
-    names = Names(cloud)
+    global _names
+    names = _names = Names(cloud)
     _patch_records(cloud)
     _patch_health_checks(names.checks)
     cloud.route("GET", "resolve", names.resolve)

@@ -13,29 +13,38 @@ from sandbox.cloud.context import AwsError, BadRequest, Cloud
 
 KIND = "api-error"
 _FIELDS = {"kind", "region", "service", "operation", "contains", "code", "message"}
+_checks: dict[str, Callable[[dict[str, Any]], None]] = {}  # by kind: raises BadRequest for a fault that makes no sense
 
 
 def install(cloud: Cloud) -> None:
     """Add the control calls GET, POST and DELETE faults."""
-    cloud.fault_kinds.add(KIND)
+    add_kind(cloud, KIND, _check_error)
     cloud.route("GET", "faults", lambda _: list(cloud.faults))
     cloud.route("POST", "faults", lambda data: _add(cloud, data))
     cloud.route("DELETE", "faults", lambda data: _remove(cloud, data))
 
 
+def add_kind(cloud: Cloud, kind: str, check: Callable[[dict[str, Any]], None]) -> None:
+    """Accept faults of one more kind; `check` raises BadRequest for one that makes no sense."""
+    cloud.fault_kinds.add(kind)
+    _checks[kind] = check
+
+
 def _add(cloud: Cloud, fault: dict[str, Any]) -> dict[str, Any]:
-    kind = fault.get("kind")
+    kind = str(fault.get("kind"))
     if kind not in cloud.fault_kinds:
         raise BadRequest(f"kind must be one of {', '.join(sorted(cloud.fault_kinds))}, not {kind!r}")
-    if kind == KIND:
-        missing = {"region", "service", "operation", "code"} - fault.keys()
-        if missing or fault.keys() - _FIELDS:
-            raise BadRequest(
-                f"an {KIND} has the fields {', '.join(sorted(_FIELDS))}; contains and message are optional"
-            )
+    if kind in _checks:
+        _checks[kind](fault)
     cloud.faults.append(fault)
     cloud.emit("fault.injected", fault=fault)
     return fault
+
+
+def _check_error(fault: dict[str, Any]) -> None:
+    missing = {"region", "service", "operation", "code"} - fault.keys()
+    if missing or fault.keys() - _FIELDS:
+        raise BadRequest(f"an {KIND} has the fields {', '.join(sorted(_FIELDS))}; contains and message are optional")
 
 
 def _remove(cloud: Cloud, chosen: dict[str, Any]) -> list[dict[str, Any]]:

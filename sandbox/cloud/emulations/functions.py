@@ -21,6 +21,7 @@ from sandbox.clock import minutes
 from sandbox.cloud.accounting import Origin
 from sandbox.cloud.context import ACCOUNT, Cloud
 from sandbox.cloud.emulations.function_process import Invocation, Outcome, Processes, principal
+from sandbox.cloud.emulations.measurements import record
 from sandbox.cloud.emulations.patching import replace
 from sandbox.cloud.emulations.task_start import Place
 
@@ -83,7 +84,7 @@ class Functions:
         """
         invocation = Invocation(function, _places(function))
         self._begin(invocation, wait_for_slot)
-        started = time.time()
+        started, at = time.time(), self.cloud.clock.epoch()
         try:
             time.sleep(self.cloud.clock.seconds(minutes("lambda.cold_start")))  # each process is a new one
             outcome = self._processes.run(invocation, event)
@@ -91,7 +92,11 @@ class Functions:
             with self._changed:
                 self._running.remove(invocation)
                 self._changed.notify_all()
-        self._report(invocation, outcome, time.time() - started)
+        seconds = time.time() - started
+        self._report(invocation, outcome, seconds)
+        counts = {"Invocations": 1.0, "Errors": float(outcome.error is not None), "Throttles": 0.0}
+        self._measure(function, {name: (value, "Count") for name, value in counts.items()}, at)
+        self._measure(function, {"Duration": (seconds * 1000, "Milliseconds")}, at)
         return outcome
 
     def _begin(self, invocation: Invocation, wait_for_slot: bool) -> None:
@@ -99,6 +104,7 @@ class Functions:
         with self._changed:
             while reserved is not None and self._count(invocation.function) >= int(reserved):
                 if not wait_for_slot:
+                    self._measure(invocation.function, {"Throttles": (1.0, "Count")}, self.cloud.clock.epoch())
                     raise Throttled
                 self._changed.wait()
             if self.cloud.is_cut(invocation.region):
@@ -113,6 +119,13 @@ class Functions:
         self.cloud.emit("function.invoked", **where, seconds=round(seconds, 3), ok=outcome.error is None)
         if outcome.error is not None:
             self.failed(invocation.name, invocation.region, outcome.error)
+
+    @staticmethod
+    def _measure(function: LambdaFunction, values: dict[str, tuple[float, str]], at: float) -> None:
+        """AWS/Lambda, with the time of the invocation ("Working with Lambda function metrics", developer guide)."""
+        for dimensions in ({}, {"FunctionName": str(function.function_name)}):
+            for name, (value, unit) in values.items():
+                record(function.region, "AWS/Lambda", name, dimensions, value, unit, at=at)
 
     def failed(self, name: str, region: str, error: str) -> None:
         """Tell of an invocation that failed, or could not begin."""

@@ -19,6 +19,16 @@ from sandbox.cloud.emulations.patching import replace
 _ID_OF_MOTO = KmsResponse._validate_cmk_id
 
 
+def find(region: str, key_id: str) -> Key | None:
+    """The key of this region with that id, ARN or alias."""
+    if key_id.startswith("arn:") and key_id.split(":")[3] != region:
+        return None
+    backend = kms_backends[ACCOUNT][region]
+    alias = backend.get_alias_name(key_id)
+    found = backend.get_key_id_from_alias(alias) if alias.startswith("alias/") else key_id
+    return backend.keys.get(backend.get_key_id(found or ""))
+
+
 def install(_cloud: Cloud) -> None:
     """Make and accept identifiers as AWS does: `mrk-` and 32 hexadecimal digits (KMS developer guide)."""
     setattr(moto.kms.models, "generate_key_id", _key_id)  # noqa: B010 - moto does not declare the name as its own

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from sandbox.cloud.emulations import authority, certificates, endpoints, network
 from sandbox.cloud.emulations import load_balancer_rules as rules
 from sandbox.cloud.emulations.endpoints import Request, Response
 from sandbox.cloud.emulations.listeners import Listener
+from sandbox.cloud.emulations.measurements import record
 from sandbox.cloud.emulations.patching import replace
 
 # Hosted zone ids of application load balancers: AWS General Reference, "Elastic Load Balancing endpoints and quotas".
@@ -133,9 +135,10 @@ class Balancers:
     def _answer(self, region: str, balancer: Any, listener: Any, request: Request) -> Response | None:
         if not self.reachable(region, balancer, request.port):
             return None
+        _count(region, balancer, "RequestCount")
         action = routing.choose(list(listener.rules.values()), request)
         if action["Type"] == "fixed-response":
-            return routing.fixed_response(action)
+            return _own(region, balancer, routing.fixed_response(action))
         if action["Type"] == "redirect":
             return routing.redirect(action, request)
         return self._forward(region, balancer, action, request)
@@ -143,13 +146,14 @@ class Balancers:
     def _forward(self, region: str, balancer: Any, action: routing.Action, request: Request) -> Response:
         turn = next(self._turn)
         slots = [arn for arn, weight in routing.target_groups(action).items() for _ in range(weight)]
-        alive = targets.healthy(slots[turn % len(slots)]) if slots else []
+        group = slots[turn % len(slots)] if slots else ""
+        alive = targets.healthy(group)
         if not alive:
-            return _own(503, "Service Temporarily Unavailable")
+            return _own(region, balancer, _page(503, "Service Temporarily Unavailable"))
         target = alive[turn % len(alive)]
         endpoint = endpoints.at(region, target.id, target.port)
         if endpoint is None:
-            return _own(502, "Bad Gateway")
+            return _own(region, balancer, _page(502, "Bad Gateway"))
         sources = [subnet.id for subnet in balancer.subnets]
         if not network.allows(
             region,
@@ -159,8 +163,11 @@ class Balancers:
             from_subnets=sources,
             to_subnets=[endpoint.subnet_id],
         ):
-            return _own(504, "Gateway Time-out")
-        return endpoint.handle(request)
+            return _own(region, balancer, _page(504, "Gateway Time-out"))
+        began = time.monotonic()
+        response = endpoint.handle(request)
+        _count_target(region, balancer, group, response.status, time.monotonic() - began)
+        return response
 
     def healthy_for_dns(self, balancer: Any, region: str) -> bool:
         """What evaluate_target_health sees: each target group in use has a healthy target; an empty one has none."""
@@ -169,7 +176,31 @@ class Balancers:
         return bool(used) and not self._cloud.is_cut(region) and all(targets.healthy(arn) for arn in used)
 
 
-def _own(status: int, text: str) -> Response:
+def dimension(arn: str) -> str:
+    """What the metrics' dimension LoadBalancer has for this ARN: app/name/id."""
+    return arn.partition(":loadbalancer/")[2]
+
+
+def _count(region: str, balancer: Any, name: str) -> None:
+    record(region, "AWS/ApplicationELB", name, {"LoadBalancer": dimension(balancer.arn)}, 1.0, "Count")
+
+
+def _own(region: str, balancer: Any, response: Response) -> Response:
+    """An answer of the load balancer itself. Assumption: a fixed response counts among its codes like an error page."""
+    if response.status >= 400:
+        _count(region, balancer, f"HTTPCode_ELB_{response.status // 100}XX_Count")
+    return response
+
+
+def _count_target(region: str, balancer: Any, group: str, status: int, seconds: float) -> None:
+    """A target's answer; its time is a real one, whatever the modelled clock does."""
+    own = {"LoadBalancer": dimension(balancer.arn)}
+    for dimensions in (own, {**own, "TargetGroup": group.rpartition(":")[2]}):
+        record(region, "AWS/ApplicationELB", f"HTTPCode_Target_{status // 100}XX_Count", dimensions, 1.0, "Count")
+        record(region, "AWS/ApplicationELB", "TargetResponseTime", dimensions, seconds, "Seconds")
+
+
+def _page(status: int, text: str) -> Response:
     body = f"<html>\r\n<head><title>{status} {text}</title></head>\r\n<body>{status} {text}</body>\r\n</html>\r\n"
     return Response(status, body.encode(), "text/html")
 

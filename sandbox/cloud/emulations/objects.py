@@ -7,6 +7,7 @@ filters by tag. A configuration that asks for what is not modelled is refused.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from moto.s3.responses import S3Response
 from sandbox.clock import minutes
 from sandbox.cloud import bucket_policy
 from sandbox.cloud.context import ACCOUNT, Cloud
+from sandbox.cloud.emulations.measurements import record
 from sandbox.cloud.emulations.patching import replace
 from sandbox.cloud.emulations.task_start import key_enabled
 
@@ -39,6 +41,8 @@ _RULE_ELEMENTS = {
     "SourceSelectionCriteria",
     "Destination",
 }
+
+METRICS_AFTER_SECONDS = 15 * 60  # modelled
 
 Version = FakeKey | FakeDeleteMarker
 
@@ -70,6 +74,11 @@ class Rule:
         """Whether it opts in to objects under a KMS key."""
         return _enabled((self.data.get("SourceSelectionCriteria") or {}).get("SseKmsEncryptedObjects"))
 
+    @property
+    def measured(self) -> bool:
+        """Whether it has replication metrics; Replication Time Control demands them."""
+        return _enabled(self.data["Destination"].get("Metrics"))
+
     def covers(self, version: Version) -> bool:
         """Whether it asks for this version or delete marker to be replicated."""
         if self.data["Status"] != "Enabled" or not str(version.name).startswith(self.prefix):
@@ -93,12 +102,52 @@ def _rules(bucket: FakeBucket) -> list[dict[str, Any]]:
     return sorted(found, key=lambda rule: -int(rule["Priority"]))
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """What one rule with metrics has not replicated yet; `region` is where S3 publishes it."""
+
+    region: str
+    dimensions: dict[str, str]
+    operations: int
+    size: int
+    seconds: float
+
+
 class Replication:
     """Copies new versions to where their bucket's configuration says, once, after a while."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         self._lock = threading.Lock()
+        self._waiting: dict[int, tuple[FakeBucket, Rule, int, float]] = {}  # by id(version): …, bytes, since when
+        self.measured_from: dict[str, float] = {}  # bucket -> when its first rule with metrics was put
+
+    def backlogs(self) -> Iterator[Backlog]:
+        """Of each rule with metrics, from 15 minutes after it was put (S3 user guide, "S3 Replication metrics")."""
+        now = self.cloud.clock.epoch()
+        with self._lock:
+            waiting = list(self._waiting.values())
+        for name, since in list(self.measured_from.items()):
+            bucket = _bucket(name)
+            if bucket is None or now < since + METRICS_AFTER_SECONDS or self.cloud.is_cut(str(bucket.region_name)):
+                continue
+            for rule in [rule for data in _rules(bucket) if (rule := Rule(data)).measured]:
+                target = _bucket(rule.target)
+                if target is not None:  # no longer published once the destination is deleted
+                    own = [entry for entry in waiting if entry[0] is bucket and entry[1] == rule]
+                    yield Backlog(
+                        str(target.region_name),
+                        _dimensions(bucket, rule),
+                        len(own),
+                        sum(size for _, _, size, _ in own),
+                        max((now - began for *_, began in own), default=0.0),
+                    )
+
+    def _count(self, bucket: FakeBucket, rule: Rule, failed: bool) -> None:
+        """OperationsFailedReplication is published where the source is, with each operation."""
+        if rule.measured:
+            name, dimensions = "OperationsFailedReplication", _dimensions(bucket, rule)
+            record(str(bucket.region_name), "AWS/S3", name, dimensions, float(failed), "Count")
 
     def begin(self, bucket: FakeBucket, version: Version) -> None:
         """Replicate a version or delete marker that has just been put, if a rule covers it."""
@@ -106,17 +155,23 @@ class Replication:
         if rule is None:
             return
         _set_status(version, "PENDING")
+        size = 0 if isinstance(version, FakeDeleteMarker) else int(version.size)
+        with self._lock:
+            self._waiting[id(version)] = bucket, rule, size, self.cloud.clock.epoch()
         target = _bucket(rule.target)
         regions = [str(place.region_name) for place in (bucket, target) if place is not None]
         name = f"replicate {bucket.name}/{version.name}"
         self.cloud.after(minutes("s3.replicate"), lambda: self._replicate(bucket, version, rule), name, regions=regions)
 
     def _replicate(self, bucket: FakeBucket, version: Version, rule: Rule) -> None:
+        with self._lock:
+            self._waiting.pop(id(version))
         if not any(kept is version for kept in bucket.keys.getlist(version.name, [])):
             return  # deleted meanwhile
         target = _bucket(rule.target)
         if target is None or not target.is_versioned or not _keys_usable(bucket, target, version, rule):
             _set_status(version, "FAILED")
+            self._count(bucket, rule, failed=True)
             return
         copy = _marker(version) if isinstance(version, FakeDeleteMarker) else _copy(version, target, rule)
         _set_status(copy, "REPLICA")
@@ -124,10 +179,15 @@ class Replication:
             versions = [*target.keys.getlist(version.name, []), copy]
             target.keys.setlist(version.name, sorted(versions, key=lambda kept: kept.last_modified))
         _set_status(version, "COMPLETED")
+        self._count(bucket, rule, failed=False)
 
 
 def _bucket(name: str) -> FakeBucket | None:
     return s3_backends[ACCOUNT]["aws"].buckets.get(name)
+
+
+def _dimensions(bucket: FakeBucket, rule: Rule) -> dict[str, str]:
+    return {"SourceBucket": str(bucket.name), "DestinationBucket": rule.target, "RuleId": str(rule.data["ID"])}
 
 
 def _set_status(version: Version, status: str) -> None:
@@ -176,11 +236,23 @@ def _copy(original: FakeKey, target: FakeBucket, rule: Rule) -> FakeKey:
 
 
 # -- installation ---------------------------------------------------------------------------------------------------
+_replication: Replication | None = None
+
+
+def replication() -> Replication:
+    """The replication of this process."""
+    if _replication is None:
+        raise RuntimeError("objects are not installed")
+    return _replication
+
+
 def install(cloud: Cloud) -> None:
     """Evaluate bucket policies and replicate."""
+    global _replication
+    found = _replication = Replication(cloud)
     _install_policies()
-    _install_configuration()
-    _install_copying(Replication(cloud))
+    _install_configuration(found)
+    _install_copying(found)
 
 
 def _install_policies() -> None:
@@ -201,7 +273,7 @@ def _install_policies() -> None:
     replace(S3Backend, put_bucket_policy=put_bucket_policy)
 
 
-def _install_configuration() -> None:
+def _install_configuration(running: Replication) -> None:
     put = S3Backend.put_bucket_replication
 
     def put_bucket_replication(self: S3Backend, bucket_name: str, replication: dict[str, Any]) -> None:
@@ -210,6 +282,8 @@ def _install_configuration() -> None:
         for rule in listed:
             _check_rule(Rule(rule))
         put(self, bucket_name, configuration)
+        if any(Rule(rule).measured for rule in listed):
+            running.measured_from.setdefault(bucket_name, running.cloud.clock.epoch())
 
     def get_bucket_replication(self: S3Response) -> Any:
         self.data["Action"] = "GetBucketReplication"

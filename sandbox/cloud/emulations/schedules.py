@@ -15,9 +15,11 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.scheduler.exceptions import ValidationException
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule
+from moto.sqs.models import sqs_backends
 
 from sandbox.cloud.context import ACCOUNT, Cloud
 from sandbox.cloud.emulations import functions
+from sandbox.cloud.emulations.measurements import record
 from sandbox.cloud.emulations.patching import replace
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
@@ -78,7 +80,9 @@ class Schedules:
     def _invoke(self, schedule: Schedule, at: datetime) -> None:
         arn = schedule.target["Arn"]
         function = functions.by_arn(arn)
+        _count(schedule, "InvocationAttemptCount")
         if function is None:
+            self._give_up(schedule)
             functions.running().failed(arn.rpartition(":")[2], arn.split(":")[3], f"Function not found: {arn}")
             return
         event = str(schedule.target.get("Input") or "{}")
@@ -90,6 +94,23 @@ class Schedules:
         }.items():
             event = event.replace(name, value)
         functions.running().invoke_later(function, event.encode())
+
+    @staticmethod
+    def _give_up(schedule: Schedule) -> None:
+        """A target that isn't there: no retry is modelled; the event goes to the dead-letter queue, if there is one."""
+        _count(schedule, "TargetErrorCount")
+        _count(schedule, "InvocationDroppedCount")
+        queue = (schedule.target.get("DeadLetterConfig") or {}).get("Arn")
+        if queue:
+            region, name = queue.split(":")[3], queue.rpartition(":")[2]
+            sqs_backends[ACCOUNT][region].send_message(name, str(schedule.target.get("Input") or "{}"))
+            _count(schedule, "InvocationsSentToDeadLetterCount")
+
+
+def _count(schedule: Schedule, name: str) -> None:
+    """AWS/Scheduler: "Monitoring Amazon EventBridge Scheduler with Amazon CloudWatch", user guide."""
+    region = schedule.arn.split(":")[3]
+    record(region, "AWS/Scheduler", name, {"ScheduleGroup": str(schedule.group_name)}, 1.0, "Count")
 
 
 def period_of(expression: str) -> float:

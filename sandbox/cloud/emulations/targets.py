@@ -117,6 +117,12 @@ def healthy(group_arn: str) -> list[Target]:
         return [target for target in _targets.get(group_arn, {}).values() if target.status[0] == "healthy"]
 
 
+def states(group_arn: str) -> list[str]:
+    """The state of each registered target; one that drains is registered no more."""
+    with _lock:
+        return [target.status[0] for target in _targets.get(group_arn, {}).values() if target.drains_until is None]
+
+
 def _describe(group: FakeTargetGroup, asked: list[dict[str, Any]]) -> list[FakeHealthStatus]:
     with _lock:
         keys = [(target["Id"], int(target.get("Port") or group.port)) for target in asked]

@@ -13,13 +13,12 @@ from typing import Any
 
 from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.ecs.models import TaskDefinition
-from moto.kms.models import kms_backends
 from moto.logs.models import logs_backends
 from moto.secretsmanager.models import ReplicaSecret, secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
 from sandbox.cloud.context import ACCOUNT
-from sandbox.cloud.emulations import network, registry
+from sandbox.cloud.emulations import keys, network, registry
 
 _NO_SECRET = "ResourceInitializationError: unable to pull secrets or registry auth: "
 _AWS_MANAGED = "alias/aws/"
@@ -135,12 +134,7 @@ def key_enabled(region: str, key_id: str | None) -> bool:
     """Whether a KMS key (id, ARN or alias) of this region can decrypt now; the AWS managed ones always can."""
     if not key_id or _AWS_MANAGED in key_id:
         return True
-    if key_id.startswith("arn:") and key_id.split(":")[3] != region:
-        return False
-    backend = kms_backends[ACCOUNT][region]
-    alias = backend.get_alias_name(key_id)
-    found = backend.get_key_id_from_alias(alias) if alias.startswith("alias/") else key_id
-    key = backend.keys.get(backend.get_key_id(found or ""))
+    key = keys.find(region, key_id)
     return key is not None and str(key.key_state) == "Enabled"
 
 
