@@ -99,13 +99,20 @@ class Store:
         """Whether anything was ever put for exactly this series."""
         return series in self._series
 
+    def unit(self, series: Series) -> str | None:
+        """The unit of what was put last for a series that is known."""
+        with self._lock:
+            return next(reversed(self._series[series].values())).unit
+
     def period(self, series: Series, start: float, seconds: float, unit: str | None = None) -> Samples | None:
         """What arrived from the modelled moment `start` on, for so long; None where nothing did (in that unit)."""
         first = math.ceil(start / MINUTE)
         merged = Samples()
         with self._lock:
             minutes = self._series.get(series, {})
-            for minute in range(first, first + max(1, round(seconds / MINUTE))):
+            wanted = range(first, first + max(1, round(seconds / MINUTE)))
+            # Whichever is shorter to look through: a metric that comes each minute, or a day's of a rare one.
+            for minute in wanted if len(wanted) < len(minutes) else [found for found in minutes if found in wanted]:
                 samples = minutes.get(minute)
                 if samples is not None and unit in (None, samples.unit or "None"):
                     merged.merge(samples)

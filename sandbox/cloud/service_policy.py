@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-_EQUAL = ("StringEquals", "StringEqualsIfExists")
+_EQUAL = ("StringEquals", "StringEqualsIfExists", "Bool")
 _LIKE = ("StringLike", "ArnLike", "ArnEquals")
+_ALWAYS = {"aws:securetransport": "true"}  # services speak TLS with each other
 
 
 def admits(policy: str | Mapping[str, Any], service: str, action: str, facts: Mapping[str, str]) -> bool:
     """Whether `service` may do `action`; `facts` are the condition keys that it sends along, such as aws:SourceArn."""
     document = json.loads(policy) if isinstance(policy, str) else policy
-    known = {key.lower(): value for key, value in facts.items()}
+    known = _ALWAYS | {key.lower(): value for key, value in facts.items()}
     effects = {
         statement["Effect"]
         for statement in _listed(document["Statement"])
@@ -50,7 +51,8 @@ def _holds(conditions: Mapping[str, Mapping[str, Any]], facts: Mapping[str, str]
                     continue
                 return False
             matches = (
-                fnmatchcase(found, str(value)) if operator in _LIKE else found == value for value in _listed(values)
+                fnmatchcase(found, str(value)) if operator in _LIKE else found == str(value)
+                for value in _listed(values)
             )
             if not any(matches):
                 return False

@@ -65,7 +65,8 @@ def test_answers_are_counted_by_who_gives_them(platform: Platform, lab: Lab) -> 
     rule = platform.site.rule(50, traffic_world.fixed(503, "crisis"), path="/crisis")
     platform.world.fetch(platform.site.alb["DNSName"], "/crisis")
 
-    lab.shows(ELB, "HTTPCode_ELB_5XX_Count", 1.0, **balancer(platform))
+    for name in ("HTTPCode_ELB_5XX_Count", "HTTPCode_ELB_503_Count"):
+        lab.shows(ELB, name, 1.0, **balancer(platform))
     platform.site.client("elbv2").delete_rule(RuleArn=rule)
 
 
@@ -158,6 +159,23 @@ def test_health_checks_have_metrics_in_us_east_1_only(platform: Platform, lab: L
     route53.update_health_check(HealthCheckId=check, ResourcePath="/nothing-here")
     global_lab.shows("AWS/Route53", "HealthCheckStatus", 0.0, HealthCheckId=check)
     assert lab.listed("AWS/Route53") == []
+
+
+def test_a_certificate_near_its_end_alarms_at_once_although_it_is_told_twice_a_day(
+    platform: Platform, lab: Lab
+) -> None:
+    (arn,) = [entry["CertificateArn"] for entry in lab.client("acm").list_certificates()["CertificateSummaryList"]]
+    lab.shows("AWS/CertificateManager", "DaysToExpiry", 364.0, CertificateArn=arn)
+    metric = {"Namespace": "AWS/CertificateManager", "MetricName": "DaysToExpiry", "Statistic": "Minimum"}
+    named = {"Dimensions": [{"Name": "CertificateArn", "Value": arn}], "Period": 86400, "TreatMissingData": "ignore"}
+    lab.put("ending", **metric, **named, Threshold=30.0, ComparisonOperator="LessThanThreshold")
+    lab.becomes("ending", "OK")
+    held = {"namespace": "AWS/CertificateManager", "name": "DaysToExpiry", "dimensions": {"CertificateArn": arn}}
+
+    platform.world.control("POST", "faults", {"kind": "metric", "region": KENYA, **held, "value": 20})
+
+    lab.becomes("ending", "ALARM")
+    platform.world.control("DELETE", "faults", {"kind": "metric"})
 
 
 # -- queues ---------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ moto answers a fixed record and issues after a minute whatever the zone holds.
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC
 from functools import partial
 from typing import Any
 
@@ -146,6 +147,11 @@ def issued_domains(arn: str) -> list[str] | None:
     region = arn.split(":")[3]
     bundle = acm_backends[ACCOUNT][region]._certificates.get(arn)
     return domains(bundle) if bundle is not None and bundle.status == _ISSUED else None
+
+
+def ends_at(bundle: CertBundle) -> float:
+    """When a certificate ends, modelled epoch seconds."""
+    return bundle._not_valid_after(bundle._cert).replace(tzinfo=UTC).timestamp()
 
 
 def refuse_unless_issued(arn: str) -> None:

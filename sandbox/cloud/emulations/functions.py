@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import threading
 import time
 import zipfile
@@ -20,6 +21,7 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 from sandbox.clock import minutes
 from sandbox.cloud.accounting import Origin
 from sandbox.cloud.context import ACCOUNT, Cloud
+from sandbox.cloud.emulations import queues
 from sandbox.cloud.emulations.function_process import Invocation, Outcome, Processes, principal
 from sandbox.cloud.emulations.measurements import record
 from sandbox.cloud.emulations.patching import replace
@@ -136,11 +138,34 @@ class Functions:
 
         def work() -> None:
             try:
-                self.invoke(function, event, wait_for_slot=True)
+                outcome = self.invoke(function, event, wait_for_slot=True)
             except RegionLost:
                 self.failed(function.function_name, function.region, "its region was lost before it began")
+                return
+            if outcome.error is not None:
+                self._put_aside(function, event, outcome)
 
         self.cloud.after(0, work, f"invoke {function.function_name}")
+
+    def _put_aside(self, function: LambdaFunction, event: bytes, outcome: Outcome) -> None:
+        """Send an event that failed to the on-failure destination ("Capturing records of Lambda asynchronous
+        invocations", Lambda developer guide); only queues are modelled.
+        """
+        settings = function.event_invoke_config[0].response() if function.event_invoke_config else {}
+        queue = settings.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        if not queue:
+            return
+        record_of_it = {
+            "version": "1.0",
+            "timestamp": self.cloud.clock.now().isoformat(),
+            "requestContext": {"functionArn": f"{function.function_arn}:$LATEST", "condition": "RetriesExhausted"},
+            "requestPayload": json.loads(event),
+            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
+            "responsePayload": json.loads(outcome.payload),
+        }
+        if not queues.put_aside(queue, json.dumps(record_of_it)):
+            failure = {"DestinationDeliveryFailures": (1.0, "Count")}
+            self._measure(function, failure, self.cloud.clock.epoch())
 
     # -- network and loss ---------------------------------------------------------------------------------------
     def _is_walled_off(self, origin: Origin) -> bool:

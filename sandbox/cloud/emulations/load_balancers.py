@@ -189,6 +189,8 @@ def _own(region: str, balancer: Any, response: Response) -> Response:
     """An answer of the load balancer itself. Assumption: a fixed response counts among its codes like an error page."""
     if response.status >= 400:
         _count(region, balancer, f"HTTPCode_ELB_{response.status // 100}XX_Count")
+    if response.status in (500, 502, 503, 504):
+        _count(region, balancer, f"HTTPCode_ELB_{response.status}_Count")
     return response
 
 

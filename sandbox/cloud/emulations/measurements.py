@@ -29,7 +29,7 @@ class Measure:
     name: str
     dimensions: Mapping[str, str]
     value: float
-    unit: str
+    unit: str | None
 
     @property
     def series(self) -> Series:
@@ -76,6 +76,9 @@ class Measurements:
                 f"{fault['region']} has no metric {wanted.namespace} {wanted.name} with the dimensions "
                 f"{dict(wanted.dimensions)}; it has {alike or 'none of that name'}"
             )
+        # Some are published twice a day only: the held value's first time is now.
+        value, unit = float(fault["value"]), store.unit(wanted)
+        self.take(Measure(fault["region"], wanted.namespace, wanted.name, fault["dimensions"], value, unit))
 
 
 def _series(fault: dict[str, Any]) -> Series:

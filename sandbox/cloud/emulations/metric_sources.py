@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pg8000.native
+from moto.acm.models import acm_backends
 from moto.ecs.models import ecs_backends
 from moto.elasticache.models import elasticache_backends
 from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
+from sandbox.clock import Clock
 from sandbox.cloud.context import ACCOUNT
-from sandbox.cloud.emulations import databases, dns, load_balancers, objects, queues, targets
+from sandbox.cloud.emulations import certificates, databases, dns, load_balancers, objects, queues, targets
 from sandbox.cloud.emulations.database_instance import Instance
 from sandbox.cloud.emulations.ecs_model import EcsService
 from sandbox.cloud.emulations.measurements import Measure
@@ -186,6 +188,37 @@ def health_checks() -> Iterator[Measure]:
             yield Measure("us-east-1", "AWS/Route53", "ChildHealthCheckHealthyCount", dimensions, float(alive), "None")
 
 
-def collectors() -> tuple[Collector, ...]:
+class Certificates:
+    """AWS/CertificateManager: twice a day of each certificate until it ends ("Supported CloudWatch metrics", ACM)."""
+
+    EVERY_SECONDS = 12 * 3600
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._due: dict[str, float] = {}  # by ARN, modelled epoch seconds
+
+    def __call__(self) -> Iterator[Measure]:
+        """Of those whose half day is over; the first time as soon as they are issued."""
+        now = self._clock.epoch()
+        for region, backend in list(acm_backends[ACCOUNT].items()):
+            for arn, bundle in list(backend._certificates.items()):
+                days = (certificates.ends_at(bundle) - now) // (24 * 3600)
+                if bundle.status != "ISSUED" or days < 0 or now < self._due.get(arn, 0.0):
+                    continue
+                self._due[arn] = now + self.EVERY_SECONDS
+                dimensions = {"CertificateArn": arn}
+                yield Measure(region, "AWS/CertificateManager", "DaysToExpiry", dimensions, days, "None")
+
+
+def collectors(clock: Clock) -> tuple[Collector, ...]:
     """The table: what is asked each minute."""
-    return (services, target_groups, DatabaseServers(), caches, replication, message_queues, health_checks)
+    return (
+        services,
+        target_groups,
+        DatabaseServers(),
+        caches,
+        replication,
+        message_queues,
+        health_checks,
+        Certificates(clock),
+    )

@@ -30,7 +30,7 @@ class Beat:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._collectors = metric_sources.collectors()
+        self._collectors = metric_sources.collectors(cloud.clock)
         self._listeners: list[Listener] = []
         self._last = _minute(cloud.clock.epoch())
         self._wait()

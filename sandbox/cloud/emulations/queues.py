@@ -31,6 +31,16 @@ def oldest_age(queue: Queue) -> float:
     return max(0.0, unix_time() - min(arrived)) if arrived else 0.0
 
 
+def put_aside(arn: str, body: str) -> bool:
+    """Let a service send what failed to a dead-letter queue; False where there is no such queue."""
+    backend = sqs_backends[ACCOUNT][arn.split(":")[3]]
+    name = arn.rpartition(":")[2]
+    if name not in backend.queues:
+        return False
+    backend.send_message(name, body)
+    return True
+
+
 def install(_cloud: Cloud) -> None:
     """Note what happens to queues, and refuse messages under a key that cannot be used."""
     find, add = SQSBackend.get_queue, Queue.add_message

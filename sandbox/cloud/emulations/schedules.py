@@ -15,10 +15,9 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.scheduler.exceptions import ValidationException
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule
-from moto.sqs.models import sqs_backends
 
 from sandbox.cloud.context import ACCOUNT, Cloud
-from sandbox.cloud.emulations import functions
+from sandbox.cloud.emulations import functions, queues
 from sandbox.cloud.emulations.measurements import record
 from sandbox.cloud.emulations.patching import replace
 
@@ -102,9 +101,9 @@ class Schedules:
         _count(schedule, "InvocationDroppedCount")
         queue = (schedule.target.get("DeadLetterConfig") or {}).get("Arn")
         if queue:
-            region, name = queue.split(":")[3], queue.rpartition(":")[2]
-            sqs_backends[ACCOUNT][region].send_message(name, str(schedule.target.get("Input") or "{}"))
-            _count(schedule, "InvocationsSentToDeadLetterCount")
+            sent = queues.put_aside(queue, str(schedule.target.get("Input") or "{}"))
+            failed = "InvocationsFailedToBeSentToDeadLetterCount"
+            _count(schedule, "InvocationsSentToDeadLetterCount" if sent else failed)
 
 
 def _count(schedule: Schedule, name: str) -> None:
