@@ -124,7 +124,8 @@ def _shared_with_peer(settings: Settings, sources: Sources, peer: Mapping[str, A
     if _at(peer, "dns", "role") == role:
         clash("dns.role", role, f"{theirs} is {role} too; one stack is primary, the other secondary")
     owns = settings.owns_shared
-    if (_at(peer, "ownsShared") is True) is owns:
+    # `pulumi config set` writes a flag as text.
+    if (_at(peer, "ownsShared") in (True, "true")) is owns:
         who = "both stacks own" if owns else "no stack owns"
         clash("ownsShared", str(owns).lower(), f"{who} what they share; true in one of the two files")
     return found

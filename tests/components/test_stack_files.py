@@ -142,6 +142,13 @@ def test_two_stacks_that_contradict_each_other_are_refused(checkout: Path, old: 
     assert expected in checked(checkout)
 
 
+def test_a_flag_that_the_engine_wrote_as_text_is_understood(checkout: Path) -> None:
+    replaced(checkout, PEER_FILE, "ownsShared: false", 'ownsShared: "false"')
+    assert checked(checkout) == ""
+    replaced(checkout, PEER_FILE, 'ownsShared: "false"', 'ownsShared: "true"')
+    assert "both stacks own what they share" in checked(checkout)
+
+
 def test_the_real_files_fit_together() -> None:
     for stack in (KENYA, SOUTH_AFRICA):
         check_files(settings(stack), Sources.read(ROOT, PROJECT, stack))
