@@ -6,6 +6,7 @@ provider, internal/service/rds/instance.go).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -179,6 +180,15 @@ def _allowed(inputs: Mapping[str, Any]) -> list[Failure]:
     return []
 
 
+def _found(op: Operation) -> Description | None:
+    """By resource id, which is what a creation remembers, or by name, which is what people import with."""
+    if re.fullmatch("db-[0-9A-Za-z]{2,255}", op.id):
+        by_id = op.api("describe_db_instances", Filters=[{"Name": "dbi-resource-id", "Values": [op.id]}])
+        if by_id["DBInstances"]:
+            return dict(by_id["DBInstances"][0])
+    return dict(op.api("describe_db_instances", DBInstanceIdentifier=op.id)["DBInstances"][0])
+
+
 def _endpoint(_: Operation, found: Description) -> str | None:
     endpoint = found.get("Endpoint") or {}
     return f"{endpoint['Address']}:{endpoint['Port']}" if endpoint.get("Address") else None
@@ -188,7 +198,7 @@ INSTANCE: Final = Resource(
     token="aws:rds/instance:Instance",
     service="rds",
     create=_create,
-    read=call("describe_db_instances", {"Filters": [{"Name": "dbi-resource-id", "Values": ["$id"]}]}, "DBInstances[0]"),
+    read=_found,
     delete=_delete,
     inputs=(
         f("identifier", "DBInstanceIdentifier"),
