@@ -45,6 +45,17 @@ DURATIONS: dict[str, Duration] = {
         "assumption: twice a snapshot, for a small or incremental one; AWS says only that it can take hours "
         "(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_CopySnapshot.html)",
     ),
+    "rds.replica": Duration(
+        15.0,
+        "assumption: a whole test of a replica across regions (source, replica, modification, reboot, deletions) took "
+        "38 minutes (https://github.com/hashicorp/terraform-provider-aws/pull/40426), of which creation (8), "
+        "modification (2.75), reboot (1) and two deletions (4 each) leave 18",
+    ),
+    "rds.promote": Duration(
+        5.0,
+        "assumption from 'takes several minutes or longer', with a reboot before it is available "
+        "(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_ReadRepl.Promote.html)",
+    ),
     "rds.reboot": Duration(1.0, "assumption: about as long as a failover, 60 to 120 seconds"),
     "rds.delete": Duration(4.0, "assumption: about half a creation"),
     "ec2.nat": Duration(1.75, "assumption: provider logs commonly show 1.5 to 2 minutes"),

@@ -91,6 +91,7 @@ class Server:
         self.data = servers.directory / name
         self.port = servers.port()
         self.process: subprocess.Popen[bytes] | None = None
+        self._following: dict[str, str] = {}  # settings of a standby
         self._lock = threading.RLock()
 
     # -- data ---------------------------------------------------------------------------------------------------
@@ -101,6 +102,25 @@ class Server:
     def create_from(self, backup: Path) -> None:
         """Start from a base backup: recovery replays its WAL to the consistent point when the server starts."""
         copy_tree(backup, self.data)
+        (self.data / "standby.signal").unlink(missing_ok=True)  # in a backup that was taken of a standby
+
+    def create_following(self, source: Server, slot: str) -> None:
+        """Become a standby of `source`: it streams everything, and answers reads, until it is promoted.
+
+        The source keeps what this server has not received yet in the replication slot `slot`.
+        """
+        with source.admin() as connection:
+            connection.run("SELECT pg_create_physical_replication_slot(:slot, true)", slot=slot)
+        source.backup(self.data)
+        (self.data / "standby.signal").touch()
+        give_to_nobody(self.data / "standby.signal")
+        # Without a client certificate, which would be looked for in a home that is not this user's.
+        login = f"user={ADMIN} password={self._servers.admin_password} sslmode=require sslcertmode=disable"
+        self._following = {
+            "primary_conninfo": f"host=127.0.0.1 port={source.port} {login}",
+            "primary_slot_name": slot,
+            "wal_retrieve_retry_interval": "500ms",
+        }
 
     def configure(self, settings: dict[str, str], *, force_tls: bool) -> None:
         """Write the server's configuration; a running one takes it with reload()."""
@@ -119,10 +139,12 @@ class Server:
             "wal_keep_size": "64MB",  # so that what a base backup needs is still there when it ends
             "log_min_messages": "warning",
         }
-        lines = [f"{key} = '{value.replace(chr(39), chr(39) * 2)}'" for key, value in (settings | fixed).items()]
+        chosen = settings | fixed | self._following
+        lines = [f"{key} = '{value.replace(chr(39), chr(39) * 2)}'" for key, value in chosen.items()]
         (self.data / "postgresql.auto.conf").write_text("\n".join(lines) + "\n")
         kind = "hostssl" if force_tls else "host"
-        rules = [f"hostssl all {ADMIN} 127.0.0.1/32 scram-sha-256", f"{kind} all all 127.0.0.1/32 scram-sha-256"]
+        rules = [f"hostssl {database} {ADMIN} 127.0.0.1/32 scram-sha-256" for database in ("all", "replication")]
+        rules.append(f"{kind} all all 127.0.0.1/32 scram-sha-256")
         (self.data / "pg_hba.conf").write_text("\n".join(rules) + "\n")
         if not (self.data / "server.crt").exists():
             self._write_certificate()
@@ -209,16 +231,50 @@ class Server:
             ADMIN, "127.0.0.1", database, self.port, self._servers.admin_password, ssl_context=context, timeout=20
         )
 
+    def replay_age(self) -> float | None:
+        """Real seconds since the newest replayed commit was made on the source; None where there was none yet."""
+        with self.admin() as connection:
+            ((age,),) = connection.run("SELECT extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())")
+        return None if age is None else float(age)
+
+    def forget_follower(self, slot: str) -> None:
+        """Keep nothing any more for a standby that is gone, as soon as its connection is."""
+        used = "SELECT active FROM pg_replication_slots WHERE slot_name = :slot"
+        end = time.monotonic() + READY_SECONDS
+        with self.admin() as connection:
+            while (found := connection.run(used, slot=slot)) == [[True]]:
+                if time.monotonic() > end:
+                    raise TimeoutError(f"the replication slot {slot} of {self.data} is still in use")
+                time.sleep(0.1)
+            if found:
+                connection.run("SELECT pg_drop_replication_slot(:slot)", slot=slot)
+
+    def stop_following(self) -> None:
+        """Receive nothing more. What was received is still replayed; `configure` must come next."""
+        self._following = {"primary_conninfo": ""} if self._following else {}
+
+    def promote(self) -> None:
+        """Replay all that was received, then take writes."""
+        with self.admin() as connection:
+            ((promoted,),) = connection.run(f"SELECT pg_promote(true, {READY_SECONDS:.0f})")
+        if not promoted:
+            raise RuntimeError(f"PostgreSQL in {self.data} does not become writable")
+        self._following = {}
+
     def backup(self, target: Path) -> Backup:
         """Take a base backup with its WAL by the server's low-level interface, which tells the consistent point."""
         with self.admin() as connection:
             connection.run("SELECT pg_backup_start('sandbox', true)")
             _copy_changing(self.data, target)
+            # Of a standby it says how far recovery must come, so it is copied last (manual, "Making a base backup").
+            shutil.copy(self.data / "global" / "pg_control", target / "global" / "pg_control")
             not_before = time.time()
             ((_, label, _),) = connection.run("SELECT * FROM pg_backup_stop(wait_for_archive => false)")
             not_after = time.time()
         (target / "backup_label").write_text(label)
         _copy_changing(self.data / "pg_wal", target / "pg_wal")
+        for slot in (target / "pg_replslot").iterdir():  # those who follow this server do not follow its copy
+            shutil.rmtree(slot)
         give_to_nobody(target, *target.rglob("*"))
         return Backup(target, not_before, not_after)
 

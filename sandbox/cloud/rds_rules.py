@@ -190,6 +190,8 @@ def check_copy(backend: RDSBackend, source: DBSnapshot, key_id: str | None, pres
 def check_change(database: DBInstance, wanted: Mapping[str, Any]) -> None:
     """What ModifyDBInstance may not ask for."""
     check_common(database.backend, wanted)
+    if database.is_replica and wanted.get("master_user_password") is not None:
+        raise InvalidParameterCombination("The master user password of a read replica cannot be changed.")
     if "engine_version" in wanted and wanted["engine_version"] != database.engine_version:
         raise NotImplementedError("the sandbox's databases are not upgraded")
     if "new_db_instance_identifier" in wanted:

@@ -41,6 +41,7 @@ EMULATIONS = (
     "databases",
     "subnet_groups",
     "snapshots",
+    "database_replicas",
     "functions",
     "schedules",
     "registry",

@@ -125,8 +125,8 @@ def gone(estate: Estate, name: str, region: str = KENYA) -> bool:
 
 
 @contextlib.contextmanager
-def running_estate() -> Iterator[Estate]:
-    """A fresh cloud with the estate in it; its sandbox has had no error at the end."""
+def running_estate(**main: Any) -> Iterator[Estate]:
+    """A fresh cloud with the estate in it; its sandbox has had no error at the end. `main`: more of the source."""
     with traffic_world.running() as world:
         sites = {}
         keys = {}
@@ -145,6 +145,7 @@ def running_estate() -> Iterator[Estate]:
             StorageEncrypted=True,
             KmsKeyId=keys[KENYA],
             DeletionProtection=True,
+            **main,
         )
         with session(estate, estate.port("main")) as connection:
             connection.run("create table numbers (n bigint primary key)")

@@ -155,9 +155,16 @@ def _instance(lab: Lab) -> Trial:
         "autoMinorVersionUpgrade": False,
         "applyImmediately": True,
         "enabledCloudwatchLogsExports": ["postgresql", "upgrade"],
+        "monitoringInterval": 60,
+        "monitoringRoleArn": lab.role("monitoring.rds.amazonaws.com").state["arn"],
+        "performanceInsightsEnabled": True,
+        "performanceInsightsKmsKeyId": lab.key,
+        "performanceInsightsRetentionPeriod": 7,
         "tags": {"Name": "one"},
     }
     changed = {
+        "monitoringInterval": 30,
+        "performanceInsightsRetentionPeriod": 731,
         "backupRetentionPeriod": 14,
         "vpcSecurityGroupIds": [lab.security_group()],
         "password": "another-password",

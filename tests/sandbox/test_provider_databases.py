@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+import grpc
 import pytest
 
-from tests.sandbox.provider_client import Made
-from tests.sandbox.provider_lab import Lab, open_lab
+from tests.sandbox.provider_client import Client, Made
+from tests.sandbox.provider_lab import PEER, Lab, open_lab
 
 INSTANCE: Final = "aws:rds/instance:Instance"
 
@@ -52,3 +53,96 @@ def test_an_instance_is_imported_by_its_name_as_well_as_by_its_resource_id(lab: 
     lab.client.delete(Made(INSTANCE, name, made.inputs, {**released.state, "skipFinalSnapshot": True}))
     assert lab.client.read(named) is None
     assert lab.client.read(made) is None
+
+
+# -- replicas ---------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def standby(lab: Lab) -> Iterator[Client]:
+    """The provider of a stack in the other region."""
+    client = Client(lab.sandbox.provider_port, region=PEER)
+    yield client
+    client.close()
+
+
+def test_a_replica_is_created_from_a_program_promoted_by_leaving_out_its_source_and_changed_afterwards(
+    lab: Lab, standby: Client
+) -> None:
+    source = lab.make(INSTANCE, **plain(lab, backupRetentionPeriod=7, storageEncrypted=True, kmsKeyId=lab.key))
+    key = standby.create("aws:kms/key:Key", {"description": "standby"}).state["arn"]
+    group = standby.create(
+        "aws:rds/parameterGroup:ParameterGroup", {"name": lab.name("parameters"), "family": "postgres17"}
+    ).id
+    following: dict[str, Any] = {
+        "identifier": lab.name("replica"),
+        "replicateSourceDb": source.state["arn"],
+        "engine": "postgres",
+        "instanceClass": "db.t4g.medium",
+        "storageType": "gp3",
+        "storageEncrypted": True,
+        "kmsKeyId": key,
+        "multiAz": False,
+        "parameterGroupName": group,
+        "backupWindow": "03:00-03:30",
+        "backupRetentionPeriod": 7,
+        "maintenanceWindow": "sun:04:30-sun:05:30",
+        "copyTagsToSnapshot": True,
+        "deletionProtection": True,
+        "autoMinorVersionUpgrade": False,
+        "skipFinalSnapshot": True,
+        "applyImmediately": True,
+        "tags": {"Role": "replica"},
+    }
+    replica = standby.create(INSTANCE, following)
+    assert list(standby.diff(replica).diffs) == []
+    for name in ("replicateSourceDb", "parameterGroupName", "backupRetentionPeriod", "backupWindow", "tags"):
+        assert replica.state[name] == following[name], name
+    assert replica.state["engineVersion"] == source.state["engineVersion"]
+    refreshed = standby.read(replica)
+    assert refreshed is not None
+    assert refreshed[0].inputs == following
+    calls = _calls(lab, "ReadReplica", "ModifyDBInstance", "RebootDBInstance")
+    assert calls == ["CreateDBInstanceReadReplica", "ModifyDBInstance", "RebootDBInstance"]
+
+    alone = {name: value for name, value in following.items() if name != "replicateSourceDb"}
+    alone |= {"multiAz": True, "password": "own-password", "tags": {"Role": "serving"}}
+    found = standby.diff(replica, alone)
+    assert (sorted(found.diffs), list(found.replaces)) == (["multiAz", "password", "replicateSourceDb", "tags"], [])
+    lab.sandbox.control("POST", "cut", region="eu-west-1")
+    try:
+        promoted = standby.update(replica, alone)
+    finally:
+        lab.sandbox.control("POST", "restore", region="eu-west-1")
+    assert promoted.id == replica.id
+    assert promoted.state["multiAz"] is True
+    assert "replicateSourceDb" not in promoted.state
+    assert list(standby.diff(promoted).diffs) == []
+    assert _calls(lab, "ReadReplica", "ModifyDBInstance")[2:] == ["PromoteReadReplica", "ModifyDBInstance"]
+
+
+def _calls(lab: Lab, *parts: str) -> list[str]:
+    """What was asked of RDS in the standby's region, by parts of the names."""
+    found = lab.sandbox.control("GET", "calls")
+    asked = [call["operation"] for call in found if call["service"] == "rds" and call["region"] == PEER]
+    return [name for name in asked if any(part in name for part in parts)]
+
+
+def test_a_replica_follows_one_source_for_good(lab: Lab, standby: Client) -> None:
+    refused = standby.check(
+        INSTANCE, {"identifier": "x", "instanceClass": "db.t4g.medium", "replicateSourceDb": "y", "username": "z"}
+    )
+    assert refused == ["username cannot be specified for a replica"]
+    source = lab.make(INSTANCE, **plain(lab, backupRetentionPeriod=1))
+    near = lab.make(
+        INSTANCE,
+        identifier=lab.name("near"),
+        replicateSourceDb=source.state["arn"],
+        instanceClass="db.t4g.medium",
+        skipFinalSnapshot=True,
+    )
+    assert near.state["replicateSourceDb"] == source.state["arn"]
+    assert list(lab.client.diff(near).diffs) == [], "within a region AWS answers with the source's name"
+    with pytest.raises(grpc.RpcError) as caught:
+        lab.client.update(near, {**near.inputs, "replicateSourceDb": "another"})
+    assert "cannot elect new source database" in str(caught.value.details())
+    lab.client.delete(near)
+    lab.client.delete(source)

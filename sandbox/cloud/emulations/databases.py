@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import string
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from moto.ec2.models import ec2_backends
@@ -16,7 +16,7 @@ from sandbox.clock import database_minutes, minutes
 from sandbox.cloud import rds_rules
 from sandbox.cloud.context import ACCOUNT, Cloud
 from sandbox.cloud.emulations.database_instance import Instance
-from sandbox.cloud.emulations.patching import refuse, replace
+from sandbox.cloud.emulations.patching import add, refuse, replace
 from sandbox.cloud.postgres import Server, Servers, identifier, literal
 
 PREPARE_SECONDS = 120.0
@@ -30,11 +30,14 @@ SLOW = {
     "iops": "Iops",
     "backup_retention_period": "BackupRetentionPeriod",
 }
+INSIGHTS = (
+    "enable_performance_insights",
+    "performance_insights_kms_key_id",
+    "performance_insights_retention_period",
+)
 NOT_A_CHANGE = {"db_instance_identifier", "apply_immediately"}
 _UNMODELLED = (
-    "create_db_instance_read_replica",
     "restore_db_instance_to_point_in_time",
-    "promote_read_replica",
     "stop_db_instance",
     "start_db_instance",
     "create_db_cluster",
@@ -50,6 +53,7 @@ class Databases:
         self.servers = Servers(cloud)
         self._instances: dict[str, Instance] = {}  # by DbiResourceId
         self._lock = threading.Lock()  # whether a server runs, while its region is lost or comes back
+        self.on_delete: list[Callable[[Instance], None]] = []  # once a deletion is accepted, before its server stops
         cloud.on_cut(self._lose)
         cloud.on_restore(self._bring_back)
         cloud.on_stop(self._stop)
@@ -63,8 +67,13 @@ class Databases:
         return self._instances.get(model.dbi_resource_id)
 
     # -- creation -----------------------------------------------------------------------------------------------
-    def add(self, model: DBInstance, prepare: Callable[[Instance], None], operation: str) -> None:
-        """Bring a server up for a new record; `operation` (rds.create or rds.restore) says how long RDS takes."""
+    def add(
+        self, model: DBInstance, prepare: Callable[[Instance], None], operation: str, needs: Sequence[str] = ()
+    ) -> None:
+        """Bring a server up for a new record; `operation` (rds.create, …) says how long RDS takes.
+
+        `needs`: other regions without which it goes no further.
+        """
         model.status = "creating"
         model.dbi_resource_id = "db-" + "".join(random.choices(string.ascii_uppercase + string.digits, k=26))
         model.pending_modified_values = {}  # type: ignore[attr-defined]
@@ -86,8 +95,9 @@ class Databases:
                         instance.server.stop()
 
         duration = database_minutes(operation, multi_az=model.multi_az, backups=model.backup_retention_period > 0)
-        self.cloud.after(0, work, name, regions=[instance.region])
-        self.cloud.after(duration, lambda: self._finish(instance), name, regions=[instance.region])
+        regions = [instance.region, *needs]
+        self.cloud.after(0, work, name, regions=regions)
+        self.cloud.after(duration, lambda: self._finish(instance), name, regions=regions)
 
     def _finish(self, instance: Instance) -> None:
         if not instance.prepared.wait(PREPARE_SECONDS):
@@ -130,7 +140,7 @@ class Databases:
     ) -> Any:
         """ModifyDBInstance: quick changes hold at once, slow ones when the clock says so."""
         model = backend.describe_db_instances(name)[0]
-        instance = self._existing(model)
+        instance = self.existing(model)
         if model.status != "available":
             raise rds_rules.invalid_state("Database instance is not in available state.")
         rds_rules.check_change(model, wanted)
@@ -189,7 +199,7 @@ class Databases:
     def reboot(self, backend: RDSBackend, name: str) -> DBInstance:
         """RebootDBInstance: the server really restarts, so static parameters take hold."""
         model = backend.describe_db_instances(name)[0]
-        instance = self._existing(model)
+        instance = self.existing(model)
         if model.status != "available":
             raise rds_rules.invalid_state(f"DB Instance {name} is not in available state")
         model.status = "rebooting"
@@ -210,7 +220,7 @@ class Databases:
         model = backend.databases.get(name)
         if model is None:
             raise DBInstanceNotFoundError(name)
-        instance = self._existing(model)
+        instance = self.existing(model)
         if model.deletion_protection:
             raise InvalidParameterCombination(
                 "Cannot delete protected DB Instance, please disable deletion protection and try again."
@@ -225,8 +235,14 @@ class Databases:
             raise InvalidParameterCombination(
                 "FinalDBSnapshotIdentifier can not be specified when deleting without a final snapshot."
             )
+        if final and model.is_replica:
+            raise InvalidParameterCombination(
+                "FinalDBSnapshotIdentifier can not be specified when deleting a replica instance."
+            )
         if final:
             snapshot(final)
+        for action in self.on_delete:
+            action(instance)
         model.status = "deleting"
         self.cloud.emit("database.deleting", region=instance.region, database=instance.identifier)
         self.cloud.after(0, lambda: self._end(instance), f"stop {name}")
@@ -263,7 +279,8 @@ class Databases:
         for instance in self.all():
             instance.server.stop()
 
-    def _existing(self, model: DBInstance) -> Instance:
+    def existing(self, model: DBInstance) -> Instance:
+        """The instance behind moto's record, which must have one."""
         instance = self.of(model)
         if instance is None:
             raise LookupError(f"{model.db_instance_identifier} has no server")
@@ -314,6 +331,7 @@ def _install_shape(databases: Databases) -> None:
 
     # moto would record an automated snapshot at once, without data; daily backups are not modelled.
     replace(DBInstance, endpoint=property(endpoint), save_automated_backup=lambda self: None)
+    add(DBInstance, performance_insights_enabled=property(lambda self: bool(getattr(self, INSIGHTS[0]))))
 
 
 def new_record(backend: RDSBackend, original: Callable[..., DBInstance], wanted: dict[str, Any]) -> DBInstance:
@@ -324,7 +342,10 @@ def new_record(backend: RDSBackend, original: Callable[..., DBInstance], wanted:
         default = ec2_backends[ACCOUNT][backend.region_name].get_default_security_group(subnet_group.vpc_id)
         wanted["vpc_security_group_ids"] = [default.id] if default else []
     rds_rules.check_network(backend, subnet_group, wanted.get("vpc_security_group_ids") or [])
-    return original(backend, wanted)
+    model = original(backend, wanted)
+    for name in INSIGHTS:  # moto forgets them
+        setattr(model, name, wanted.get(name))
+    return model
 
 
 def _install_operations(databases: Databases) -> None:

@@ -13,6 +13,14 @@ def replace(owner: type, **methods: Any) -> None:
         setattr(owner, name, method)
 
 
+def add(owner: type, **methods: Any) -> None:
+    """Give moto's class `methods` that it lacks; where it got one of that name meanwhile, somebody has to look."""
+    for name, method in methods.items():
+        if hasattr(owner, name):
+            raise AttributeError(f"moto's {owner.__name__} has {name} by now")
+        setattr(owner, name, method)
+
+
 def refuse(owner: type, *names: str) -> None:
     """Make methods that no emulation stands behind an error, instead of letting moto pretend."""
     for name in names:

@@ -288,7 +288,7 @@ def _install_restore(snapshots: Snapshots) -> None:
             raise InvalidParameterValue(f"The snapshot {from_snapshot_id} is in another region.")
         rds_rules.check_common(self, told)
         wanted = _restored(self, snapshot, told)
-        model = databases.new_record(self, _plain_creation, wanted)
+        model = databases.new_record(self, plain_creation, wanted)
         # Copied at once: pruning the snapshot a moment later must not hurt the instance.
         content = snapshots.content(snapshot)
         source = content.directory.with_name(f"restore-{model.db_instance_identifier}-{self.region_name}")
@@ -304,7 +304,7 @@ def _install_restore(snapshots: Snapshots) -> None:
     replace(RDSBackend, restore_db_instance_from_db_snapshot=restore_db_instance_from_db_snapshot)
 
 
-def _plain_creation(backend: RDSBackend, wanted: dict[str, Any]) -> DBInstance:
+def plain_creation(backend: RDSBackend, wanted: dict[str, Any]) -> DBInstance:
     """moto's own bookkeeping of a new instance, without the checks of a creation from nothing."""
     backend._validate_db_identifier(wanted["db_instance_identifier"])
     record: Any = DBInstance  # abstract only as far as CloudFormation is concerned

@@ -19,6 +19,7 @@ MODULES: Final = (
     "logs",
     "network",
     "rds",
+    "rds_groups",
     "route53",
     "s3",
     "scheduler",

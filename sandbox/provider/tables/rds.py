@@ -1,7 +1,7 @@
-"""RDS: instances (created or restored), subnet groups, parameter groups.
+"""RDS: instances, which are created, restored or follow another one.
 
-A restore takes only part of the arguments; what it can't take is changed afterwards, as the plugin does (Terraform AWS
-provider, internal/service/rds/instance.go).
+A restore and the creation of a replica take only part of the arguments; what they can't take is changed afterwards, as
+the plugin does (Terraform AWS provider, internal/service/rds/instance.go).
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sandbox.provider import convert
 from sandbox.provider.errors import ProviderError
 from sandbox.provider.operation import Operation
-from sandbox.provider.table import Call, Description, Failure, Field, Resource, Tags, call, f, fields, update
+from sandbox.provider.table import Description, Failure, Field, Resource, call, f, update
+from sandbox.provider.tables.rds_groups import rds_tags
 
-MANAGED: Final = "Managed by Pulumi"
 SETTLED: Final = ("available", "storage-optimization")
 FAILED: Final = (
     "failed",
@@ -24,26 +25,25 @@ FAILED: Final = (
     "deleting",
     "inaccessible-encryption-credentials",
 )
-PARAMETERS_PER_CALL: Final = 20
 POSTGRES_PORT: Final = 5432
 
-RESTORE: Final = (
+INSIGHTS: Final = ("performanceInsightsEnabled", "performanceInsightsKmsKeyId", "performanceInsightsRetentionPeriod")
+MONITORING: Final = ("monitoringInterval", "monitoringRoleArn")
+_ANY_WAY: Final = (
     "autoMinorVersionUpgrade",
     "availabilityZone",
     "copyTagsToSnapshot",
     "dbSubnetGroupName",
     "deletionProtection",
     "enabledCloudwatchLogsExports",
-    "engine",
     "iamDatabaseAuthenticationEnabled",
-    "identifier",
     "instanceClass",
     "multiAz",
-    "parameterGroupName",
     "port",
     "publiclyAccessible",
     "vpcSecurityGroupIds",
 )
+RESTORE: Final = (*_ANY_WAY, "engine", "identifier", "parameterGroupName")
 AFTER_RESTORE: Final = (
     "allocatedStorage",
     "backupRetentionPeriod",
@@ -52,10 +52,22 @@ AFTER_RESTORE: Final = (
     "maintenanceWindow",
     "maxAllocatedStorage",
     "password",
-    "performanceInsightsEnabled",
-    "performanceInsightsRetentionPeriod",
     "storageType",
+    *INSIGHTS,
+    *MONITORING,
 )
+# The allocated storage is the source's, whatever the program says.
+REPLICA: Final = (*_ANY_WAY, "identifier", "kmsKeyId", "storageType", *INSIGHTS, *MONITORING)
+AFTER_REPLICA: Final = (
+    "backupRetentionPeriod",
+    "backupWindow",
+    "caCertIdentifier",
+    "maintenanceWindow",
+    "maxAllocatedStorage",
+    "parameterGroupName",
+    "password",
+)
+NOT_OF_A_REPLICA: Final = ("dbName", "username")
 MODIFIABLE: Final = (
     *AFTER_RESTORE,
     "autoMinorVersionUpgrade",
@@ -72,25 +84,13 @@ MODIFIABLE: Final = (
 )
 
 
-_TAGGED: Final = {"ResourceName": lambda op: op.known("arn")}
-_LISTED: Final = call("list_tags_for_resource", _TAGGED, "TagList")
-
-
-def rds_tags(read: str | Call) -> Tags:
-    """RDS identifies what is tagged by ARN; only an instance's description has its tags."""
-    return Tags(
-        read=read,
-        target=_TAGGED,
-        add="add_tags_to_resource",
-        remove="remove_tags_from_resource",
-    )
-
-
 def _fields(op: Operation, names: tuple[str, ...]) -> tuple[Field, ...]:
     return tuple(field for field in op.resource.inputs if field.name in names)
 
 
 def _create(op: Operation) -> str:
+    if op.inputs.get("replicateSourceDb"):
+        return _create_replica(op)
     if op.inputs.get("snapshotIdentifier"):
         operation = call(
             "restore_db_instance_from_db_snapshot",
@@ -106,6 +106,52 @@ def _create(op: Operation) -> str:
             call("create_db_instance", result="DBInstance.DbiResourceId"), op.creating_fields(), op.tags_at_create()
         )
     )
+
+
+def _create_replica(op: Operation) -> str:
+    source = str(op.inputs["replicateSourceDb"])
+    request = {"SourceDBInstanceIdentifier": source, **op.tags_at_create()}
+    if op.inputs.get("kmsKeyId") and source.startswith("arn:"):
+        request["SourceRegion"] = source.split(":")[3]
+    operation = call("create_db_instance_read_replica", result="DBInstance.DbiResourceId")
+    return str(op.call(operation, _fields(op, REPLICA), request))
+
+
+def _after_replica(op: Operation) -> None:
+    """Wait for the replica, then set what its creation couldn't take; other parameters hold after a reboot."""
+    _wait(op)
+    given = tuple(field for field in _fields(op, AFTER_REPLICA) if op.inputs.get(field.name) is not None)
+    different = tuple(field for field in given if not convert.same(field, op.known(field.name), op.inputs[field.name]))
+    if different:
+        op.call(
+            call("modify_db_instance", {"DBInstanceIdentifier": "$identifier", "ApplyImmediately": True}), different
+        )
+        _wait(op)
+    if any(field.name == "parameterGroupName" for field in different):
+        op.api("reboot_db_instance", DBInstanceIdentifier=op.inputs["identifier"])
+
+
+def _promote(op: Operation) -> None:
+    """A replica whose source is left out of the program stands alone from then on."""
+    if op.inputs.get("replicateSourceDb"):
+        raise ProviderError("cannot elect new source database for replication")
+    request = {"PreferredBackupWindow": op.inputs["backupWindow"]} if op.inputs.get("backupWindow") else {}
+    op.api(
+        "promote_read_replica",
+        DBInstanceIdentifier=op.inputs["identifier"],
+        BackupRetentionPeriod=int(op.value("backupRetentionPeriod") or 0),
+        **request,
+    )
+    _wait(op)
+
+
+def _following(op: Operation) -> None:
+    (_after_replica if op.creating else _promote)(op)
+
+
+def _same_source(old: Any, new: Any) -> bool:
+    """Within a region AWS answers with a name, also where the program gave an ARN."""
+    return bool(old and new) and (old == new or (":" not in old and old == str(new).rpartition(":")[2]))
 
 
 def _after_restore(op: Operation) -> None:
@@ -130,7 +176,8 @@ def _ready(op: Operation, found: Description) -> bool:
 
 
 def _modify(op: Operation) -> None:
-    changed = tuple(field for field in _fields(op, MODIFIABLE) if field.name in op.changed)
+    wanted = op.changed | set(INSIGHTS) if op.changed & set(INSIGHTS) else op.changed
+    changed = tuple(field for field in _fields(op, MODIFIABLE) if field.name in wanted)
     extra: dict[str, Any] = {}
     if "identifier" in op.changed:
         extra["NewDBInstanceIdentifier"] = op.inputs["identifier"]
@@ -177,6 +224,8 @@ def _allowed(inputs: Mapping[str, Any]) -> list[Failure]:
         return [("backupRetentionPeriod", f"backupRetentionPeriod must be 0 to 35 days, not {retention}")]
     if inputs.get("port", POSTGRES_PORT) != POSTGRES_PORT:
         return [("port", f"only the port {POSTGRES_PORT} is modelled, not {inputs['port']}")]
+    if inputs.get("replicateSourceDb"):
+        return [(name, f"{name} cannot be specified for a replica") for name in NOT_OF_A_REPLICA if inputs.get(name)]
     return []
 
 
@@ -246,7 +295,17 @@ INSTANCE: Final = Resource(
             unordered=True,
         ),
         f("performanceInsightsEnabled", "EnablePerformanceInsights", read="PerformanceInsightsEnabled", default=False),
+        f("performanceInsightsKmsKeyId", "PerformanceInsightsKMSKeyId", computed=True),
         f("performanceInsightsRetentionPeriod", computed=True),
+        f("monitoringInterval", default=0),
+        f("monitoringRoleArn", computed=True),
+        f(
+            "replicateSourceDb",
+            "SourceDBInstanceIdentifier",
+            read="ReadReplicaSourceDBInstanceIdentifier",
+            create=False,
+            equal=_same_source,
+        ),
         f("snapshotIdentifier", read=None, replace=True, create=False),
         f("applyImmediately", read=None, create=False, default=False),
         f("skipFinalSnapshot", read=None, create=False, default=False),
@@ -263,6 +322,7 @@ INSTANCE: Final = Resource(
     ),
     updates=(
         update("snapshotIdentifier", _after_restore, after_create=True),
+        update("replicateSourceDb", _following, after_create=True),
         update(" ".join((*MODIFIABLE, "identifier", "enabledCloudwatchLogsExports")), _modify),
     ),
     tags=rds_tags("TagList"),
@@ -275,86 +335,4 @@ INSTANCE: Final = Resource(
 )
 
 
-SUBNET_GROUP: Final = Resource(
-    token="aws:rds/subnetGroup:SubnetGroup",
-    service="rds",
-    create=call("create_db_subnet_group", result="DBSubnetGroup.DBSubnetGroupName"),
-    read=call("describe_db_subnet_groups", {"DBSubnetGroupName": "$id"}, "DBSubnetGroups[0]"),
-    delete=call("delete_db_subnet_group", {"DBSubnetGroupName": "$id"}),
-    inputs=(
-        f("name", "DBSubnetGroupName", replace=True),
-        f("description", "DBSubnetGroupDescription", default=MANAGED),
-        f("subnetIds", read="Subnets[].SubnetIdentifier", unordered=True),
-    ),
-    outputs=(f("arn", read="DBSubnetGroupArn"), f("vpcId")),
-    updates=(update("subnetIds description", call("modify_db_subnet_group", {"DBSubnetGroupName": "$id"})),),
-    tags=rds_tags(_LISTED),
-    missing=("DBSubnetGroupNotFoundFault",),
-    physical_name="name",
-)
-
-
-def _set_parameters(op: Operation) -> None:
-    old = [] if op.creating else op.known("parameters") or []
-    new = op.inputs.get("parameters") or []
-    wanted = [_parameter(item) for item in new if item not in old]
-    for start in range(0, len(wanted), PARAMETERS_PER_CALL):
-        op.api(
-            "modify_db_parameter_group",
-            DBParameterGroupName=op.id,
-            Parameters=wanted[start : start + PARAMETERS_PER_CALL],
-        )
-    names = {item["name"] for item in new}
-    dropped = [{**_parameter(item), "ApplyMethod": "pending-reboot"} for item in old if item["name"] not in names]
-    if dropped:
-        op.api("reset_db_parameter_group", DBParameterGroupName=op.id, Parameters=dropped)
-
-
-def _parameter(item: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        "ParameterName": str(item["name"]),
-        "ParameterValue": str(item["value"]),
-        "ApplyMethod": str(item.get("applyMethod") or "immediate"),
-    }
-
-
-def _user_parameters(op: Operation, _: Description) -> list[dict[str, str]]:
-    pages = op.client().get_paginator("describe_db_parameters").paginate(DBParameterGroupName=op.id, Source="user")
-    return [
-        {
-            "name": item["ParameterName"],
-            "value": item["ParameterValue"],
-            "applyMethod": item.get("ApplyMethod") or "immediate",
-        }
-        for page in pages
-        for item in page["Parameters"]
-    ]
-
-
-PARAMETER_GROUP: Final = Resource(
-    token="aws:rds/parameterGroup:ParameterGroup",
-    service="rds",
-    create=call("create_db_parameter_group", result="DBParameterGroup.DBParameterGroupName"),
-    read=call("describe_db_parameter_groups", {"DBParameterGroupName": "$id"}, "DBParameterGroups[0]"),
-    delete=call("delete_db_parameter_group", {"DBParameterGroupName": "$id"}),
-    inputs=(
-        f("name", "DBParameterGroupName", replace=True),
-        f("family", "DBParameterGroupFamily", replace=True),
-        f("description", replace=True, default=MANAGED),
-        f(
-            "parameters",
-            get=_user_parameters,
-            create=False,
-            unordered=True,
-            block=(*fields("name value"), f("applyMethod", default="immediate")),
-        ),
-    ),
-    outputs=(f("arn", read="DBParameterGroupArn"),),
-    updates=(update("parameters", _set_parameters, after_create=True),),
-    tags=rds_tags(_LISTED),
-    missing=("DBParameterGroupNotFound", "DBParameterGroupNotFoundFault"),
-    retry_delete=("InvalidDBParameterGroupState",),
-    physical_name="name",
-)
-
-RESOURCES: Final = (INSTANCE, SUBNET_GROUP, PARAMETER_GROUP)
+RESOURCES: Final = (INSTANCE,)
