@@ -58,6 +58,16 @@ def versions() -> tuple[str, ...]:
 
 
 @cache
+def deprecated() -> frozenset[str]:
+    """The engine versions of PostgreSQL that RDS still runs and no longer sells."""
+    for rule in _schema("engine_version_deprecated.json")["allOf"]:
+        conditions = rule["if"]["properties"]
+        if conditions["Engine"].get("const") == "postgres":
+            return frozenset(conditions["EngineVersion"]["enum"])
+    raise LookupError("cfn-lint's table of deprecated engine versions has no PostgreSQL")
+
+
+@cache
 def classes(region: str) -> frozenset[str]:
     """The instance classes that RDS offers for PostgreSQL in `region`."""
     for rule in _schema("dbinstanceclass_enum.json")[region]["allOf"]:
@@ -73,7 +83,7 @@ def full_version(version: str | None) -> str:
     minors = [offered for offered in versions() if offered.startswith(f"{wanted}.")]
     if minors and "." not in wanted:
         return minors[-1]
-    if wanted not in versions():
+    if wanted not in versions() or wanted in deprecated():
         raise InvalidParameterCombination(f"Cannot find version {wanted} for postgres")
     return wanted
 

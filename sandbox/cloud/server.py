@@ -39,6 +39,8 @@ EMULATIONS = (
     "queue_attributes",
     "objects",
     "databases",
+    "database_offers",
+    "database_parameters",
     "subnet_groups",
     "snapshots",
     "database_replicas",

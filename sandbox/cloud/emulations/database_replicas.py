@@ -16,7 +16,7 @@ from moto.rds.exceptions import (
 from moto.rds.models import DBInstance, RDSBackend
 
 from sandbox.clock import minutes
-from sandbox.cloud import rds_rules
+from sandbox.cloud import rds_options, rds_rules
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.emulations import databases
 from sandbox.cloud.emulations.database_instance import Instance
@@ -206,6 +206,8 @@ def _install_operations(replicas: Replicas) -> None:
             raise rds_rules.invalid_state("DB Instance is not a read replica.")
         if model.status != "available":
             raise rds_rules.invalid_state(f"DB Instance {model.db_instance_identifier} is not in available state.")
+        maintenance = {"preferred_maintenance_window": model.preferred_maintenance_window}
+        rds_options.check_windows(told, maintenance)
         replica = replicas.databases.existing(model)
         replicas.promote(replica, int(told.get("backup_retention_period", 1)), told.get("preferred_backup_window"))
         return model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import string
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from moto.ec2.models import ec2_backends
@@ -13,7 +13,7 @@ from moto.rds.exceptions import DBInstanceNotFoundError, InvalidParameterCombina
 from moto.rds.models import DBInstance, RDSBackend
 
 from sandbox.clock import database_minutes, minutes
-from sandbox.cloud import rds_rules
+from sandbox.cloud import rds_options, rds_rules
 from sandbox.cloud.context import ACCOUNT, Cloud
 from sandbox.cloud.emulations.database_instance import Instance
 from sandbox.cloud.emulations.patching import add, refuse, replace
@@ -34,6 +34,17 @@ INSIGHTS = (
     "enable_performance_insights",
     "performance_insights_kms_key_id",
     "performance_insights_retention_period",
+)
+# What a modification is checked together with.
+COMPARED_OPTIONS = (
+    *INSIGHTS,
+    "allocated_storage",
+    "engine_version",
+    "monitoring_interval",
+    "monitoring_role_arn",
+    "preferred_backup_window",
+    "preferred_maintenance_window",
+    "storage_type",
 )
 NOT_A_CHANGE = {"db_instance_identifier", "apply_immediately"}
 _UNMODELLED = (
@@ -144,6 +155,7 @@ class Databases:
         if model.status != "available":
             raise rds_rules.invalid_state("Database instance is not in available state.")
         rds_rules.check_change(model, wanted)
+        rds_options.check_options(backend, wanted, {name: getattr(model, name) for name in COMPARED_OPTIONS})
         if groups := wanted.get("vpc_security_group_ids"):
             rds_rules.check_network(backend, getattr(model, "db_subnet_group", None), groups)
         changed = {key: value for key, value in wanted.items() if key not in NOT_A_CHANGE and value is not None}
@@ -342,6 +354,7 @@ def new_record(backend: RDSBackend, original: Callable[..., DBInstance], wanted:
         default = ec2_backends[ACCOUNT][backend.region_name].get_default_security_group(subnet_group.vpc_id)
         wanted["vpc_security_group_ids"] = [default.id] if default else []
     rds_rules.check_network(backend, subnet_group, wanted.get("vpc_security_group_ids") or [])
+    rds_options.check_options(backend, wanted, {})
     model = original(backend, wanted)
     for name in INSIGHTS:  # moto forgets them
         setattr(model, name, wanted.get(name))
@@ -350,7 +363,6 @@ def new_record(backend: RDSBackend, original: Callable[..., DBInstance], wanted:
 
 def _install_operations(databases: Databases) -> None:
     create, modify = RDSBackend.create_db_instance, RDSBackend.modify_db_instance
-    change_group = RDSBackend.modify_db_parameter_group
 
     def create_db_instance(self: RDSBackend, db_kwargs: Any) -> DBInstance:
         wanted = {key: value for key, value in dict(db_kwargs).items() if value is not None}
@@ -369,11 +381,6 @@ def _install_operations(databases: Databases) -> None:
         answer: DBInstance = databases.change(modify, self, db_instance_identifier, dict(db_kwargs))
         return answer
 
-    def modify_db_parameter_group(self: RDSBackend, db_parameter_group_name: str, parameters: Iterable[Any]) -> Any:
-        answer = change_group(self, db_parameter_group_name, parameters)
-        databases.parameters_changed(self, db_parameter_group_name)
-        return answer
-
     def reboot_db_instance(self: RDSBackend, db_instance_identifier: str) -> DBInstance:
         return databases.reboot(self, db_instance_identifier)
 
@@ -381,7 +388,6 @@ def _install_operations(databases: Databases) -> None:
         RDSBackend,
         create_db_instance=create_db_instance,
         modify_db_instance=modify_db_instance,
-        modify_db_parameter_group=modify_db_parameter_group,
         reboot_db_instance=reboot_db_instance,
     )
     refuse(RDSBackend, *_UNMODELLED)
