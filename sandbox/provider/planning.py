@@ -87,11 +87,12 @@ def difference(
     old: Mapping[str, Any],
     new: Mapping[str, Any],
     default_tags: Mapping[str, str],
+    ignored: Iterable[str] = (),
 ) -> Difference:
-    """Compare a state with the program's inputs."""
+    """Compare a state with the program's inputs. `ignored`: inputs of which the program says so (`ignore_changes`)."""
     result = Difference()
     for entry in modelled(resource, model):
-        if convert.same(entry, old.get(entry.name), new.get(entry.name)):
+        if entry.name in ignored or convert.same(entry, old.get(entry.name), new.get(entry.name)):
             continue
         result.changed[entry.name] = old.get(entry.name) is not None
         if entry.replace:

@@ -152,7 +152,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         entry, sdk = _entry(request)
         old, new = wire.unmarshal(request.olds).values, wire.unmarshal(request.news).values
-        found = planning.difference(entry, sdk, old, new, self._instance(context).default_tags)
+        # The engine has put the old values into `new` where it compares with the state; a refresh leaves it to us.
+        ignored = frozenset(request.ignoreChanges)
+        found = planning.difference(entry, sdk, old, new, self._instance(context).default_tags, ignored)
         return _diff_response(found, new)
 
     @_reported
