@@ -5,9 +5,10 @@ Nothing here names a stack. What differs is data in Pulumi.<stack>.yaml; `standb
 
 import pulumi
 
-from components import configuration, crisis_page, facts, guards, naming, secrets, stack_outputs
+from components import configuration, crisis_page, facts, guards, live_counts, naming, secrets, stack_outputs
 from components.alarms import Topics
 from components.alerts import HEALTH_CHECK_REGION, Alerts, AlertsArgs
+from components.autoscaling import Autoscaling, AutoscalingArgs
 from components.database import Database, DatabaseArgs
 from components.database_roles import DatabaseRoles, DatabaseRolesArgs
 from components.dns import Dns, DnsArgs
@@ -34,6 +35,7 @@ async def main() -> None:
     decision = guards.decide(settings, facts.Reader(settings).read(), own, peer)
     for warning in decision.warnings:
         pulumi.log.warn(warning)
+    counts = live_counts.decide(settings, live_counts.read(settings), own)
     tags = naming.tags(settings.stack)
 
     network = Network(
@@ -193,7 +195,7 @@ async def main() -> None:
             account_id=settings.account_id,
             region=settings.region,
             specs=settings.services,
-            standby=settings.standby,
+            counts=counts,
             subnet_ids=network.private_subnet_ids,
             security_group_id=network.service_security_group_id,
             target_group_arns=load_balancer.target_group_arns,
@@ -232,10 +234,21 @@ async def main() -> None:
     # … and the rest, which nobody in distress has to wait for.
     taken_over = [] if settings.standby else takeover.done
     standard_logins = Logins("standard-logins", logins(settings.standard_logins, after=taken_over))
-    StandardServices(
+    standard_services = StandardServices(
         "standard-services",
         StandardServicesArgs(services=services, after=[*taken_over, *standard_logins.ready]),
     )
+    if not settings.standby:
+        Autoscaling(
+            "autoscaling",
+            AutoscalingArgs(
+                tags=tags,
+                specs=settings.services,
+                cluster_name=services.cluster_name,
+                services={**services.deployed, **standard_services.deployed},
+                after=taken_over,
+            ),
+        )
     dns = Dns(
         "dns",
         DnsArgs(

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from components import naming, task_definitions
 from components.task_roles import TaskRoles, TaskRolesArgs
-from components.workloads import CriticalService, ServiceSpec, task_count
+from components.workloads import Count, CriticalService, ServiceSpec
 
 LOG_DAYS = 90
 
@@ -17,6 +17,7 @@ LOG_DAYS = 90
 class ServicesArgs:
     """What the services need; `key_arn` encrypts logs, secrets and recordings of the region.
 
+    `counts`: how many tasks of each service to run.
     `critical_after`: what critical services wait for beyond what their arguments name (way out, rules, logins).
     """
 
@@ -25,7 +26,7 @@ class ServicesArgs:
     account_id: str
     region: str
     specs: Sequence[ServiceSpec]
-    standby: bool
+    counts: Mapping[str, Count]
     subnet_ids: pulumi.Input[Sequence[str]]
     security_group_id: pulumi.Input[str]
     target_group_arns: Mapping[str, pulumi.Input[str]]
@@ -82,9 +83,14 @@ class Services(pulumi.ComponentResource):
         )
         self.namespace_arn = self._namespace.arn
         self.prepared = [self._prepare(spec) for spec in args.specs]
-        self.critical_resources: list[pulumi.Resource] = []
+        self.deployed: dict[str, aws.ecs.Service] = {}
         self.critical = [self._deploy_critical(ready) for ready in self.prepared if ready.spec.critical]
         self.register_outputs({"cluster_name": self.cluster_name, "cluster_arn": self.cluster_arn})
+
+    @property
+    def critical_resources(self) -> list[pulumi.Resource]:
+        """The critical services, to wait for."""
+        return list(self.deployed.values())
 
     def _prepare(self, spec: ServiceSpec) -> Prepared:
         logs = aws.cloudwatch.LogGroup(
@@ -104,6 +110,7 @@ class Services(pulumi.ComponentResource):
                 account_id=self.args.account_id,
                 region=self.args.region,
                 service=spec.name,
+                audio=spec.audio,
                 secret_arns=list(secrets.values()),
                 log_group_arn=logs.arn,
                 audio_bucket_arn=self.args.audio_bucket_arn,
@@ -157,6 +164,7 @@ class Services(pulumi.ComponentResource):
                 operating_system_family="LINUX", cpu_architecture="X86_64"
             ),
             container_definitions=containers,
+            volumes=[aws.ecs.TaskDefinitionVolumeArgs(name=task_definitions.SCRATCH)] if spec.scratch else None,
             # The circuit breaker goes back to the previous revision: deregistered, it could start no task.
             skip_destroy=True,
             tags=self._tags,
@@ -174,13 +182,13 @@ class Services(pulumi.ComponentResource):
             after=[*ready.after, *self.args.critical_after, *self.critical_resources],
             wait=False,
         )
-        self.critical_resources.append(service)
+        self.deployed[ready.spec.name] = service
         return CriticalService(
             name=ready.spec.name,
             service_name=service.name,
             task_definition_arn=ready.task_definition_arn,
             target_group_arn=self.args.target_group_arns[ready.spec.name],
-            desired_count=task_count(ready.spec, self.args.standby),
+            desired_count=ready.spec.desired_count,
         )
 
 
@@ -197,8 +205,8 @@ class StandardServices(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: StandardServicesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:services:StandardServices", name, {}, opts)
-        self.resources = [
-            deploy(
+        self.deployed = {
+            ready.spec.name: deploy(
                 args.services,
                 ready,
                 self,
@@ -209,7 +217,7 @@ class StandardServices(pulumi.ComponentResource):
             )
             for ready in args.services.prepared
             if not ready.spec.critical
-        ]
+        }
         self.register_outputs({})
 
 
@@ -229,16 +237,17 @@ def deploy(
     """One ECS service. `wait`: the deployment waits until ECS calls it steady.
 
     Critical services don't wait there: ECS also calls a service steady with no task at all and after a rollback, so
-    the takeover counts healthy targets itself. The desired count is never ignored, or the flip could not raise it.
+    the takeover counts healthy targets itself.
     """
     args, spec = services.args, ready.spec
+    count = args.counts[spec.name]
     balanced = spec.name in args.target_group_arns
     return aws.ecs.Service(
         f"{services.name}-{spec.name}",
         name=spec.name,
         cluster=services.cluster_arn,
         task_definition=ready.task_definition_arn,
-        desired_count=task_count(spec, args.standby),
+        desired_count=count.tasks,
         launch_type="FARGATE",
         platform_version="LATEST",
         network_configuration=aws.ecs.ServiceNetworkConfigurationArgs(
@@ -254,7 +263,13 @@ def deploy(
         propagate_tags="SERVICE",
         wait_for_steady_state=wait,
         tags=dict(args.tags),
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            depends_on=list(after),
+            # What autoscaling chose is right whatever the state remembers: set again, that would take tasks away at
+            # peak load. Only then: always ignored, the flip could not raise the count from zero (see live_counts.py).
+            ignore_changes=["desiredCount"] if count.autoscaled else None,
+        ),
     )
 
 

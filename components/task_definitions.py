@@ -8,6 +8,9 @@ from components.workloads import HEALTH_PATH, ServiceSpec
 
 # No image runs as root; the number means the same in every image, whatever its user file says.
 USER = "10001:10001"
+# Where a service with `scratch` finds room for temporary files, and the volume's name in its task definition.
+SCRATCH = "scratch"
+SCRATCH_PATH = "/tmp"  # noqa: S108 (a directory of the container, not of this machine)
 # JSON keys of a service's database secret, by the variable that the service reads.
 DATABASE_VARIABLES = {
     "DATABASE_HOST": "host",
@@ -40,6 +43,7 @@ def _container(
         "essential": True,
         "user": USER,
         "readonlyRootFilesystem": True,
+        "mountPoints": _mounts(spec),
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
         "portMappings": [
             {
@@ -63,6 +67,15 @@ def _container(
     }
 
 
+def _mounts(spec: ServiceSpec) -> list[dict[str, Any]]:
+    """A volume of the task's own, gone with it.
+
+    It belongs to root unless the image declares the directory as a VOLUME, which hands on the directory's permissions
+    ("Use bind mounts with Amazon ECS", ECS developer guide).
+    """
+    return [{"sourceVolume": SCRATCH, "containerPath": SCRATCH_PATH, "readOnly": False}] if spec.scratch else []
+
+
 def log_configuration(group: str, region: str, prefix: str) -> dict[str, Any]:
     """Log driver settings, also for the Service Connect proxy."""
     return {
@@ -81,12 +94,9 @@ def log_configuration(group: str, region: str, prefix: str) -> dict[str, Any]:
 def _environment(
     spec: ServiceSpec, peers: Sequence[ServiceSpec], region: str, facts: Mapping[str, str]
 ) -> list[dict[str, str]]:
-    values = {
-        "AUDIO_BUCKET": facts["audio_bucket"],
-        "AWS_REGION": region,
-        "PORT": str(spec.port),
-        "SERVICE_NAME": spec.name,
-    }
+    values = {"AWS_REGION": region, "PORT": str(spec.port), "SERVICE_NAME": spec.name}
+    if spec.audio != "none":
+        values["AUDIO_BUCKET"] = facts["audio_bucket"]
     if "database_secret" in facts:
         values["DATABASE_SSLMODE"] = "require"
     if "queue_url" in facts:

@@ -17,23 +17,27 @@ QUEUE_ACTIONS: Mapping[QueueUse, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "send": (("sqs:SendMessage",), ("kms:GenerateDataKey", "kms:Decrypt")),
     "receive": (("sqs:ReceiveMessage", "sqs:DeleteMessage"), ("kms:Decrypt",)),
 }
-# What a service does with recordings. A service that is not listed has no permission on AWS at all.
+# By the setting `audio`. None lets a service delete: what people entrust to the platform ends by the lifecycle alone.
 AUDIO_ACTIONS: Mapping[str, tuple[str, ...]] = {
-    "api-gateway": ("s3:GetObject", "s3:PutObject"),
-    "crisis-detection": ("s3:GetObject",),
-    "sync": ("s3:GetObject", "s3:PutObject"),
+    "none": (),
+    "read": ("s3:GetObject",),
+    "write": ("s3:GetObject", "s3:PutObject"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRolesArgs:
-    """One service's roles. `secret_arns`: exactly the secrets that its task definition names."""
+    """One service's roles. `secret_arns`: exactly the secrets that its task definition names.
+
+    `audio`: a key of AUDIO_ACTIONS.
+    """
 
     short_name: str
     tags: naming.Tags
     account_id: str
     region: str
     service: str
+    audio: str
     secret_arns: Sequence[pulumi.Input[str]]
     log_group_arn: pulumi.Input[str]
     audio_bucket_arn: pulumi.Input[str]
@@ -59,8 +63,9 @@ class TaskRoles(pulumi.ComponentResource):
         execution = self._role("execution")
         task = self._role("task")
         self.policies: list[pulumi.Resource] = [self._execution_policy(execution)]
-        if args.service in AUDIO_ACTIONS:
-            self.policies.append(self._task_policy(task, AUDIO_ACTIONS[args.service]))
+        # A service that uses neither has no permission on AWS at all.
+        if actions := AUDIO_ACTIONS[args.audio]:
+            self.policies.append(self._task_policy(task, actions))
         if args.queue != "none":
             self.policies.append(self._queue_policy(task, args.queue))
         self.execution_role_arn = execution.arn

@@ -44,7 +44,15 @@ class ServiceSpec(Protocol):
 
     @property
     def desired_count(self) -> int:
-        """Tasks while the stack serves."""
+        """Tasks that a stack begins to serve with."""
+
+    @property
+    def min_count(self) -> int:
+        """Fewest tasks while the stack serves."""
+
+    @property
+    def max_count(self) -> int:
+        """Most tasks while the stack serves."""
 
     @property
     def standby_count(self) -> int:
@@ -62,6 +70,14 @@ class ServiceSpec(Protocol):
     def queue(self) -> QueueUse:
         """What it does with the sync queue."""
 
+    @property
+    def audio(self) -> Literal["none", "read", "write"]:
+        """What it does with recordings; who writes them reads them, too."""
+
+    @property
+    def scratch(self) -> bool:
+        """Needs a writable directory for temporary files."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CriticalService:
@@ -74,9 +90,12 @@ class CriticalService:
     desired_count: int
 
 
-def task_count(spec: ServiceSpec, standby: bool) -> int:
-    """How many tasks to run now."""
-    return spec.standby_count if standby else spec.desired_count
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """How many tasks a service shall run. `autoscaled`: autoscaling chose the number, or will from here."""
+
+    tasks: int
+    autoscaled: bool
 
 
 def enough_targets(desired_count: int) -> int:

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from components.settings.base import Flag, Frozen, Slug
+from components.workloads import enough_targets
 
 FARGATE_MEMORY: Final[dict[int, tuple[int, ...]]] = {
     256: (512, 1024, 2048),
@@ -19,8 +20,10 @@ FARGATE_MEMORY: Final[dict[int, tuple[int, ...]]] = {
 class ServiceSettings(Frozen):
     """One service on ECS. `cpu` in CPU units, `memory` in MiB; `path` is the pattern the load balancer forwards.
 
-    `owns_schema`: this service migrates the database schema, so its role acts as the schema's owner. `queue`: what it
-    does with the sync queue.
+    `min_count` and `max_count` bound what autoscaling may choose while serving; `desired_count` is where it begins.
+    `owns_schema`: this service migrates the database schema, so its role acts as the schema's owner. `audio`: what it
+    does with recordings; `queue`: with the sync queue. `scratch`: it needs a place for temporary files, its image being
+    read-only.
     """
 
     name: Slug
@@ -32,11 +35,15 @@ class ServiceSettings(Frozen):
     memory: int
     port: int = Field(ge=1, le=65535)
     desired_count: int = Field(ge=1, le=1000)
+    min_count: int = Field(ge=1, le=1000)
+    max_count: int = Field(ge=1, le=1000)
     standby_count: int = Field(default=0, ge=0, le=1000)
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.$/~'@:+&*?-]*$", max_length=128)] | None = None
     needs_database: Flag
     owns_schema: Flag = False
     queue: Literal["send", "receive", "none"] = "none"
+    audio: Literal["none", "read", "write"] = "none"
+    scratch: Flag = False
 
     @property
     def critical(self) -> bool:
@@ -54,6 +61,20 @@ class ServiceSettings(Frozen):
         if self.memory not in FARGATE_MEMORY[self.cpu]:
             allowed = ", ".join(map(str, FARGATE_MEMORY[self.cpu]))
             raise ValueError(f"memory {self.memory} is not offered for cpu {self.cpu}, which takes {allowed}")
+        return self
+
+    @model_validator(mode="after")
+    def _counts_in_order(self) -> Self:
+        low, first, high = self.min_count, self.desired_count, self.max_count
+        if not low <= first <= high:
+            raise ValueError(
+                f"minCount {low}, desiredCount {first}, maxCount {high}: none may be less than the one before"
+            )
+        if self.critical and low < enough_targets(first):
+            raise ValueError(
+                f"minCount {low}: a critical service needs at least half of its desiredCount, {enough_targets(first)}, "
+                "because a takeover counts that many healthy targets"
+            )
         return self
 
     @model_validator(mode="after")

@@ -49,6 +49,7 @@ EMULATIONS = (
     "registry",
     "certificates",
     "tasks",
+    "autoscaling",
     "load_balancers",
     "zones",
     "dns",

@@ -10,17 +10,24 @@ from unittest.mock import patch
 
 import pulumi
 
-from components import configuration, facts, stack_outputs
+from components import configuration, facts, live_counts, stack_outputs
 from components.configuration import SecureSettings
 from components.settings.stack import Settings
 from components.stack_outputs import Outputs
 from tests.components.examples import FACTS, PROJECT, ROOT, SOUTH_AFRICA, engine_values, settings, sources
 from tests.components.recording import Recording, record
 
-PASSWORDS = ("pw-master", "pw-api", "pw-crisis", "pw-sync", "pw-registry", "pw-signing")
+LOGINS = {
+    "api-gateway": "pw-api",
+    "audio-processing": "pw-audio",
+    "crisis-detection": "pw-crisis",
+    "notifications": "pw-notifications",
+    "sync": "pw-sync",
+}
+PASSWORDS = ("pw-master", *LOGINS.values(), "pw-registry", "pw-signing")
 SECURE = {
     "databaseMasterPassword": "pw-master",
-    "databasePasswords": json.dumps({"api-gateway": "pw-api", "crisis-detection": "pw-crisis", "sync": "pw-sync"}),
+    "databasePasswords": json.dumps(LOGINS),
     "registryCredential": json.dumps({"username": "robot", "password": "pw-registry"}),
     "signingKey": "pw-signing",
 }
@@ -54,6 +61,7 @@ class Program:
         with (
             patch.object(configuration, "load", lambda: (own, self._secure())),
             patch.object(facts.Reader, "read", lambda _reader: known),
+            patch.object(live_counts, "read", lambda _settings: {}),
             patch.object(stack_outputs, "read_own", self._own_outputs),
             patch.object(stack_outputs, "read_peer", self._peer_outputs),
         ):

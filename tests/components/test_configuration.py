@@ -24,7 +24,9 @@ from tests.components.examples import (
     sources,
 )
 
-PASSWORDS = {"api-gateway": "pw-api", "crisis-detection": "pw-crisis", "sync": "pw-sync"}
+CRITICAL = ("crisis-detection", "api-gateway")
+STANDARD = ("sync", "audio-processing", "notifications")
+PASSWORDS = {name: f"pw-{name}" for name in (*CRITICAL, *STANDARD)}
 SECURE = {
     f"{PROJECT}:databaseMasterPassword": "pw-master",
     f"{PROJECT}:databasePasswords": json.dumps(PASSWORDS),
@@ -64,7 +66,7 @@ def test_the_real_files_are_valid(stack: str) -> None:
     assert loaded.stack == stack
     assert (loaded.dns.domain, loaded.dns.ttl) == ("platform.example.org", 300)
     assert loaded.database.rpo_minutes == 60
-    assert [service.name for service in loaded.services] == ["crisis-detection", "api-gateway", "sync"]
+    assert [service.name for service in loaded.services] == [*CRITICAL, *STANDARD]
 
 
 @pytest.mark.parametrize("stack", [KENYA, SOUTH_AFRICA])

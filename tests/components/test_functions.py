@@ -127,7 +127,7 @@ def test_keys_are_used_through_rds_and_granted_to_aws_only() -> None:
 
 def test_the_roles_function_reads_the_logins_and_no_other_secret() -> None:
     reads = granted(STANDBY.recorded(), "database-roles-runs")["ReadLogins"]
-    nouns = ("api-gateway", "crisis-detection", "master", "sync")
+    nouns = ("api-gateway", "audio-processing", "crisis-detection", "master", "notifications", "sync")
     assert reads["Resource"] == [f"arn:aws:secrets-database-{noun}" for noun in nouns]
 
 
@@ -153,7 +153,13 @@ def test_roles_are_set_when_there_is_a_database_and_again_when_it_or_a_password_
     versions = {key: value for key, value in call.inputs["triggers"].items() if key != "database"}
     assert versions["master"] == "version-of-secrets-database-master"
     assert set(versions) == {"master", "api-gateway", "crisis-detection"}
-    assert set(PROMOTED.recorded().one(*LATER_CALL).inputs["triggers"]) == {"database", "master", "sync"}
+    assert set(PROMOTED.recorded().one(*LATER_CALL).inputs["triggers"]) == {
+        "database",
+        "master",
+        "audio-processing",
+        "notifications",
+        "sync",
+    }
 
 
 def test_the_call_names_secrets_and_no_password() -> None:
@@ -165,7 +171,8 @@ def test_the_call_names_secrets_and_no_password() -> None:
     }
     # Of the later group as well, the schema's owner is the one of the first.
     later = json.loads(PROMOTED.recorded().one(*LATER_CALL).inputs["input"])
-    assert (later["services"], later["owner"]) == (["arn:aws:secrets-database-sync"], "api_gateway")
+    standard = [f"arn:aws:secrets-database-{service}" for service in ("audio-processing", "notifications", "sync")]
+    assert (later["services"], later["owner"]) == (standard, "api_gateway")
 
 
 def test_the_call_waits_for_the_way_to_secrets_and_database() -> None:

@@ -26,6 +26,7 @@ REGIONAL = ("aws:s3/bucketObjectv2:BucketObjectv2",)
 UNTAGGED = {
     "aws:acm/certificateValidation:CertificateValidation",
     "aws:cloudwatch/dashboard:Dashboard",
+    "aws:appautoscaling/policy:Policy",
     "aws:ec2/route:Route",
     "aws:ec2/routeTableAssociation:RouteTableAssociation",
     "aws:iam/rolePolicy:RolePolicy",
@@ -58,9 +59,15 @@ EVERY_RESOURCE = {
     ("keys-key", "EncryptLogs"),
     ("snapshots-runs", "ReachSource"),
 }
-# Physical names that are meant to be the same in both regions: a service's name within its cluster and the names that
-# IAM keeps within a role.
-WITHIN_A_PARENT = {"aws:ecs/service:Service", "aws:iam/rolePolicy:RolePolicy", "aws:route53/record:Record"}
+# Physical names that are meant to be the same in both regions: a service's name within its cluster, its scaling
+# policy's, a bucket's inventory's, and the names that IAM keeps within a role.
+WITHIN_A_PARENT = {
+    "aws:appautoscaling/policy:Policy",
+    "aws:ecs/service:Service",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:route53/record:Record",
+    "aws:s3/inventory:Inventory",
+}
 NAME_INPUTS = ("name", "bucket", "identifier", "finalSnapshotIdentifier")
 
 
@@ -94,11 +101,14 @@ def test_a_promotion_only_adds_and_updates() -> None:
     assert before <= {resource.key for resource in PROMOTED.recorded()}
     assert added == {
         "aws:cloudwatch/metricAlarm:MetricAlarm",
+        "aws:appautoscaling/policy:Policy",
+        "aws:appautoscaling/target:Target",
         "aws:ec2/eip:Eip",
         "aws:ec2/natGateway:NatGateway",
         "aws:ec2/route:Route",
         "aws:lambda/invocation:Invocation",
         "aws:rds/instance:Instance",
+        "platform:services:Autoscaling",
         "pulumi-python:dynamic/takeover:HealthyTargets",
     }
 
@@ -151,8 +161,9 @@ def test_what_the_critical_services_do_not_need_does_not_delay_them() -> None:
     waits = PROMOTED.recorded().waits_for("takeover-witness")
     before = {resource.key: comparable(resource) for resource in STANDBY.recorded()}
     changed = {r.name for r in PROMOTED.recorded() if before.get(r.key) != comparable(r)}
-    assert not [name for name in waits & changed if name.endswith("sync")]
     assert not [name for name in waits if name.startswith(("alerts", "health-check-alerts", "monitoring"))]
+    assert not [name for name in waits & changed if name.endswith(("sync", "audio-processing", "notifications"))]
+    assert not [name for name in waits if name.startswith("autoscaling")]
     # The audio bucket is waited for as a name only; that it is replicated, published or logged is not.
     for side in (
         "services-sync",

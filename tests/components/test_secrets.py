@@ -14,7 +14,8 @@ from tests.components.recording import record
 SECRET = "aws:secretsmanager/secret:Secret"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 STANDBY, PROMOTED, PRIMARY = Program(SOUTH_AFRICA, True), Program(SOUTH_AFRICA, False), Program(KENYA, False)
-NOUNS = {"database-master", "database-api-gateway", "database-crisis-detection", "database-sync", "registry"}
+SERVICES = ("api-gateway", "audio-processing", "crisis-detection", "notifications", "sync")
+NOUNS = {"database-master", "registry", *(f"database-{service}" for service in SERVICES)}
 
 
 def login(program: Program, noun: str) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def test_while_there_is_no_database_the_host_never_resolves() -> None:
 
 
 def test_a_promotion_puts_the_databases_address_in() -> None:
-    for noun in ("database-master", "database-api-gateway", "database-crisis-detection", "database-sync"):
+    for noun in sorted(NOUNS - {"registry"}):
         assert login(PROMOTED, noun)["host"] == "database-first.rds.amazonaws.com"
     assert login(PROMOTED, "database-master")["username"] == "platform_admin"
     assert login(PROMOTED, "database-master")["password"] == "pw-master"

@@ -31,8 +31,8 @@ def test_counts_follow_the_flag(stack: Stack, field: str) -> None:
     for spec in SPECS:
         service = recording.one(SERVICE, f"services-{spec.name}")
         assert service.inputs["desiredCount"] == getattr(spec, field)
-        # Ignored, the count could not rise from zero on the flip.
-        assert service.ignore_changes == ()
+        # Ignored, a standby's count could not rise from zero on the flip.
+        assert stack is SERVING or service.ignore_changes == ()
 
 
 def test_task_definitions_are_the_same_before_and_after_the_flip() -> None:
@@ -58,7 +58,7 @@ def test_container_is_pinned_confined_and_free_of_secret_values() -> None:
     }
     names = {item["name"] for item in definition["environment"]}
     assert not names & {item["name"] for item in definition["secrets"]}
-    assert "CRISIS_DETECTION_URL" in names
+    assert {"CRISIS_DETECTION_URL", "AUDIO_BUCKET"} <= names
 
 
 def test_container_definitions_have_the_shape_that_ecs_documents() -> None:
@@ -135,6 +135,30 @@ def test_execution_role_reads_only_the_services_own_secrets() -> None:
         "arn:aws:secretsmanager:sync",
     ]
     assert statements["WriteLog"]["Resource"] == ["arn:aws:services-sync:*"]
+
+
+def test_only_services_with_recordings_are_told_of_the_bucket_and_may_touch_it() -> None:
+    recording = STANDBY.recorded()
+    allowed = {}
+    for policy in recording.of("aws:iam/rolePolicy:RolePolicy"):
+        if policy.inputs["name"] == "recordings":
+            allowed[policy.name] = json.loads(policy.inputs["policy"])["Statement"][0]["Action"]
+    assert allowed == {
+        "services-crisis-detection-task": ["s3:GetObject"],
+        "services-api-gateway-task": ["s3:GetObject", "s3:PutObject"],
+    }
+    assert "AUDIO_BUCKET" not in {item["name"] for item in container(recording, "sync")["environment"]}
+
+
+def test_scratch_space_is_a_volume_beside_the_read_only_image() -> None:
+    recording = STANDBY.recorded()
+    with_scratch = recording.one(DEFINITION, "services-api-gateway")
+    assert with_scratch.inputs["volumes"] == [{"name": "scratch"}]
+    assert container(recording, "api-gateway")["mountPoints"] == [
+        {"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}
+    ]
+    assert "volumes" not in recording.one(DEFINITION, "services-sync").inputs
+    assert container(recording, "sync")["mountPoints"] == []
 
 
 def test_policies_name_no_wildcard_action_or_resource() -> None:

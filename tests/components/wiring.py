@@ -7,7 +7,8 @@ from typing import Literal
 
 import pulumi
 
-from components import naming
+from components import live_counts, naming
+from components.autoscaling import Autoscaling, AutoscalingArgs
 from components.dns import Dns, DnsArgs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.network import Network, NetworkArgs
@@ -15,7 +16,7 @@ from components.replication import ReplicaArgs
 from components.services import Services, ServicesArgs, StandardServices, StandardServicesArgs
 from components.storage import Storage, StorageArgs
 from components.takeover import Takeover, TakeoverArgs
-from components.workloads import QueueUse, task_count
+from components.workloads import Count, QueueUse
 from tests.components.recording import ACCOUNT, Recording, record
 
 ZONE = "Z0123456789"
@@ -38,6 +39,10 @@ class Spec:
     memory: int = 512
     needs_database: bool = True
     queue: QueueUse = "none"
+    min_count: int = 1
+    max_count: int = 10
+    audio: Literal["none", "read", "write"] = "none"
+    scratch: bool = False
 
     @property
     def image_reference(self) -> str:
@@ -45,8 +50,8 @@ class Spec:
 
 
 SPECS = (
-    Spec("crisis-detection", True, "/crisis/*"),
-    Spec("api-gateway", True, "/api/*", port=8081, queue="send"),
+    Spec("crisis-detection", True, "/crisis/*", audio="read"),
+    Spec("api-gateway", True, "/api/*", port=8081, audio="write", scratch=True, queue="send"),
     Spec("sync", False, None, port=8082, desired_count=1, queue="receive"),
 )
 
@@ -67,6 +72,12 @@ class Stack:
     region: str = "af-south-1"
     role: Literal["primary", "secondary"] = "secondary"
     specs: Sequence[Spec] = SPECS
+    live: int | None = None  # how many tasks each service of a stack that served before has
+
+    @property
+    def counts(self) -> dict[str, Count]:
+        served = self.live is not None
+        return {spec.name: live_counts.count(spec, self.standby, self.live, served) for spec in self.specs}
 
     def recorded(self) -> Recording:
         return _recorded(self)
@@ -79,7 +90,7 @@ class Stack:
                 tags=TAGS,
                 region=self.region,
                 cidr="10.20.0.0/16",
-                nat=any(task_count(spec, self.standby) for spec in self.specs),
+                nat=any(count.tasks for count in self.counts.values()),
                 service_ports=tuple(spec.port for spec in self.specs),
             ),
         )
@@ -116,10 +127,19 @@ class Stack:
                 after=services.critical_resources,
             ),
         )
-        StandardServices(
-            "standard",
-            StandardServicesArgs(services=services, after=[] if self.standby else takeover.done),
-        )
+        taken_over = [] if self.standby else takeover.done
+        standard = StandardServices("standard", StandardServicesArgs(services=services, after=taken_over))
+        if not self.standby:
+            Autoscaling(
+                "autoscaling",
+                AutoscalingArgs(
+                    tags=TAGS,
+                    specs=self.specs,
+                    cluster_name=services.cluster_name,
+                    services={**services.deployed, **standard.deployed},
+                    after=taken_over,
+                ),
+            )
         Dns(
             "dns",
             DnsArgs(
@@ -159,7 +179,7 @@ class Stack:
                 account_id=ACCOUNT,
                 region=self.region,
                 specs=self.specs,
-                standby=self.standby,
+                counts=self.counts,
                 subnet_ids=network.private_subnet_ids,
                 security_group_id=network.service_security_group_id,
                 target_group_arns=balancer.target_group_arns,

@@ -317,7 +317,7 @@ task = aws.ecs.TaskDefinition(
     execution_role_arn=role("every-type-execution", "ecs-tasks.amazonaws.com").arn,
     tags=TAGS,
 )
-aws.ecs.Service(
+service = aws.ecs.Service(
     "web",
     name="web",
     cluster=cluster.arn,
@@ -331,6 +331,29 @@ aws.ecs.Service(
     service_connect_configuration=aws.ecs.ServiceServiceConnectConfigurationArgs(enabled=True, namespace=namespace.arn),
     tags=TAGS,
     opts=pulumi.ResourceOptions(depends_on=[rule]),
+)
+scalable = aws.appautoscaling.Target(
+    "web",
+    service_namespace="ecs",
+    scalable_dimension="ecs:service:DesiredCount",
+    resource_id=pulumi.Output.concat("service/", cluster.name, "/", service.name),
+    min_capacity=0,
+    max_capacity=2,
+    tags=TAGS,
+)
+metric = aws.appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecificationArgs(
+    predefined_metric_type="ECSServiceAverageCPUUtilization"
+)
+aws.appautoscaling.Policy(
+    "web",
+    name="cpu",
+    policy_type="TargetTrackingScaling",
+    service_namespace=scalable.service_namespace,
+    scalable_dimension=scalable.scalable_dimension,
+    resource_id=scalable.resource_id,
+    target_tracking_scaling_policy_configuration=aws.appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs(
+        predefined_metric_specification=metric, target_value=60
+    ),
 )
 SOURCE = "def handler(event, context):\n    return {'said': event}\n"
 function = aws.lambda_.Function(

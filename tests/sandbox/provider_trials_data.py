@@ -229,6 +229,7 @@ def _task_definition(lab: Lab) -> Trial:
         "executionRoleArn": role,
         "taskRoleArn": role,
         "runtimePlatform": {"operatingSystemFamily": "LINUX", "cpuArchitecture": "X86_64"},
+        "volumes": [{"name": "scratch"}],
         "skipDestroy": False,
         "tags": {"Name": "one"},
     }

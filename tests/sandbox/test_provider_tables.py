@@ -26,6 +26,7 @@ PROGRAM = [CHECKOUT / "__main__.py", *sorted((CHECKOUT / "components").rglob("*.
 # CloudFormation's name of a type, where it is not the Pulumi name in the service's namespace.
 SERVICES: Final = {
     "acm": "CertificateManager",
+    "appautoscaling": "ApplicationAutoScaling",
     "cloudwatch": "Logs",
     "ec2": "EC2",
     "ecs": "ECS",
@@ -47,6 +48,8 @@ RENAMED: Final = {
     "aws:cloudwatch/compositeAlarm:CompositeAlarm": "AWS::CloudWatch::CompositeAlarm",
     "aws:cloudwatch/dashboard:Dashboard": "AWS::CloudWatch::Dashboard",
     "aws:cloudwatch/metricAlarm:MetricAlarm": "AWS::CloudWatch::Alarm",
+    "aws:appautoscaling/policy:Policy": "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "aws:appautoscaling/target:Target": "AWS::ApplicationAutoScaling::ScalableTarget",
     "aws:ec2/eip:Eip": "AWS::EC2::EIP",
     "aws:ec2/routeTableAssociation:RouteTableAssociation": "AWS::EC2::SubnetRouteTableAssociation",
     "aws:ec2/vpc:Vpc": "AWS::EC2::VPC",

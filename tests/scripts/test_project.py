@@ -45,6 +45,8 @@ def test_services_and_the_crisis_page(checkout: Path) -> None:
         ("crisis-detection", True),
         ("api-gateway", True),
         ("sync", False),
+        ("audio-processing", False),
+        ("notifications", False),
     ]
     assert len(standby.phone_numbers) == 3
     assert standby.crisis_text.startswith("The service is unavailable")

@@ -34,11 +34,29 @@ def install(cloud: Cloud) -> None:
     """Give moto's ECS a scheduler."""
     controller = Controller(cloud)
     cloud.fault_kinds.add("service-crash")
+    _patch_definitions()
     _patch_services(cloud, controller)
     _patch_tasks(controller)
     cloud.on_cut(controller.lose)
     cloud.on_stop(controller.stop_all)
     cloud.every(targets.tick_minutes(cloud), controller.tick, "ecs scheduler")
+
+
+# -- task definitions ---------------------------------------------------------------------------------------------
+def _patch_definitions() -> None:
+    register = EC2ContainerServiceBackend.register_task_definition
+
+    def register_task_definition(
+        self: EC2ContainerServiceBackend, family: str, container_definitions: list[dict[str, Any]], **given: Any
+    ) -> TaskDefinition:
+        volumes = {volume["name"] for volume in given.get("volumes") or []}
+        for container in container_definitions:
+            for mount in container.get("mountPoints") or []:
+                if mount["sourceVolume"] not in volumes:
+                    raise ECSException("ClientException", f"Unknown volume '{mount['sourceVolume']}'.")
+        return register(self, family, container_definitions, **given)
+
+    replace(EC2ContainerServiceBackend, register_task_definition=register_task_definition)
 
 
 # -- services -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Final
 from sandbox.provider.table import Resource
 
 MODULES: Final = (
+    "autoscaling",
     "certificates",
     "cloudwatch",
     "discovery",

@@ -121,6 +121,7 @@ TASK_DEFINITION: Final = Resource(
         *fields("cpu memory networkMode executionRoleArn taskRoleArn", replace=True),
         f("requiresCompatibilities", replace=True, unordered=True),
         f("runtimePlatform", replace=True, block=fields("operatingSystemFamily cpuArchitecture")),
+        f("volumes", replace=True, unordered=True, block=(f("name"),)),
         f("skipDestroy", read=None, create=False, default=False),
     ),
     outputs=(
