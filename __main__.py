@@ -12,6 +12,7 @@ from components.autoscaling import Autoscaling, AutoscalingArgs
 from components.database import Database, DatabaseArgs
 from components.database_roles import DatabaseRoles, DatabaseRolesArgs
 from components.dns import Dns, DnsArgs
+from components.flow_logs import FlowLogs, FlowLogsArgs
 from components.keys import DataKey, DataKeyArgs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.logins import Logins, LoginsArgs
@@ -141,12 +142,24 @@ async def main() -> None:
     # … the critical services' logins at it …
     critical_logins = Logins("critical-logins", logins(settings.critical_logins, after=[]))
 
-    # Buckets, the queue and the way in are the same before and after it.
+    # Buckets, the queue, records of who came and the way in are the same before and after it.
+    FlowLogs(
+        "flow-logs",
+        FlowLogsArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            account_id=settings.account_id,
+            region=settings.region,
+            vpc_id=network.vpc_id,
+            key_arn=key.arn,
+        ),
+    )
     storage = Storage(
         "storage",
         StorageArgs(
             short_name=settings.short_name,
             tags=tags,
+            account_id=settings.account_id,
             region=settings.region,
             key_arn=key.arn,
             crisis_page_html=crisis_page.full_page(settings.crisis.phone_lines, settings.crisis.text),
@@ -181,6 +194,7 @@ async def main() -> None:
             vpc_id=network.vpc_id,
             subnet_ids=network.public_subnet_ids,
             security_group_id=network.alb_security_group_id,
+            access_log_bucket=storage.access_log_bucket_name,
             services=settings.services,
             health_service=settings.health_service,
         ),

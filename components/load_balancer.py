@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components import naming
+from components import access_logs, naming
 from components.certificate import RegionalCertificate, RegionalCertificateArgs
 from components.workloads import HEALTH_PATH, ServiceSpec
 
@@ -22,6 +22,7 @@ class LoadBalancerArgs:
 
     `health_service` names the service that answers the public health path. `owns_validation_record`: this stack owns
     what both regions share, the certificate's validation record among it (`validation_ttl` seconds).
+    `access_log_bucket`: its name, known once the bucket admits load balancers, or AWS refuses to log there.
     """
 
     short_name: str
@@ -33,6 +34,7 @@ class LoadBalancerArgs:
     vpc_id: pulumi.Input[str]
     subnet_ids: pulumi.Input[Sequence[str]]
     security_group_id: pulumi.Input[str]
+    access_log_bucket: pulumi.Input[str]
     services: Sequence[ServiceSpec]
     health_service: str
 
@@ -65,6 +67,9 @@ class LoadBalancer(pulumi.ComponentResource):
             subnets=args.subnet_ids,
             security_groups=[args.security_group_id],
             drop_invalid_header_fields=True,
+            access_logs=aws.lb.LoadBalancerAccessLogsArgs(
+                bucket=args.access_log_bucket, prefix=access_logs.LOAD_BALANCER_PREFIX, enabled=True
+            ),
             enable_deletion_protection=True,
             tags=self._tags,
             opts=self._child,

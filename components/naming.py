@@ -70,6 +70,7 @@ _KIND_OF_NOUN: Final = {
     "alb": "load-balancer",
     "rds": "database",
     "audio-storage": "bucket",
+    "access-logs": "bucket",
     "page": "bucket",
     "cluster": "cluster",
 }

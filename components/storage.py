@@ -1,18 +1,18 @@
-"""One region's buckets: the private audio recordings and the one public bucket, the crisis page's."""
+"""One region's buckets: recordings, what AWS writes down about them, and the one public bucket, the crisis page's."""
 
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
 
-from components import naming, policies
+from components import access_logs, naming, policies
+from components.buckets import Bucket, BucketArgs
 from components.replication import ReplicaArgs, Replication, ReplicationArgs
 
 PAGE_KEY = "index.html"
 MARKER_KEY = "taken-over"
-# A recording that was overwritten or deleted can be brought back for this long.
-NONCURRENT_DAYS = 30
-ABANDONED_UPLOAD_DAYS = 7
+# What a list of versions says of each, enough to choose by time and to restore in bulk.
+INVENTORY_FIELDS = ("Size", "LastModifiedDate", "ETag", "IsMultipartUploaded", "ReplicationStatus", "EncryptionStatus")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class StorageArgs:
 
     short_name: str
     tags: naming.Tags
+    account_id: str
     region: str
     key_arn: pulumi.Input[str]
     crisis_page_html: str
@@ -28,55 +29,52 @@ class StorageArgs:
 
 
 class Storage(pulumi.ComponentResource):
-    """Audio bucket (private, versioned, encrypted with the region's key) and page bucket (public by policy).
+    """Audio bucket (encrypted with the region's key), access-log bucket, page bucket (public by policy).
 
-    Bucket configuration is written in us-east-1 on its way to the region: none of it depends on the stack's state.
+    `access_log_bucket_name` is known once the services that write logs are admitted.
     """
 
     audio_bucket_name: pulumi.Output[str]
     audio_bucket_arn: pulumi.Output[str]
+    access_log_bucket_name: pulumi.Output[str]
     page_bucket_name: pulumi.Output[str]
     page_bucket_host: pulumi.Output[str]
 
     def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:storage:Storage", name, {}, opts)
+        self._name = name
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        audio = self._audio(f"{name}-audio")
-        self.audio_bucket_name = audio.bucket
+        audio = self._audio()
+        self.audio_bucket_name = audio.name
         self.audio_bucket_arn = audio.arn
-        page = self._page(f"{name}-page")
-        self.page_bucket_name = page.bucket
-        self.page_bucket_host = page.bucket_regional_domain_name
+        self.access_log_bucket_name = self._access_logs(audio)
+        page = self._page()
+        self.page_bucket_name = page.name
+        self.page_bucket_host = page.host
         self.register_outputs(
             {
                 "audio_bucket_name": self.audio_bucket_name,
                 "audio_bucket_arn": self.audio_bucket_arn,
+                "access_log_bucket_name": self.access_log_bucket_name,
                 "page_bucket_name": self.page_bucket_name,
                 "page_bucket_host": self.page_bucket_host,
             }
         )
 
-    def _audio(self, name: str) -> aws.s3.Bucket:
-        bucket = aws.s3.Bucket(
+    def _audio(self) -> Bucket:
+        name = f"{self._name}-audio"
+        bucket = Bucket(
             name,
-            bucket=naming.physical(self._args.short_name, "audio-storage"),
-            tags=dict(self._args.tags),
-            # People's recordings: dropping the line from the program must not drop the bucket.
-            opts=pulumi.ResourceOptions(parent=self, protect=True),
+            BucketArgs(
+                short_name=self._args.short_name,
+                tags=self._args.tags,
+                noun="audio-storage",
+                key_arn=self._args.key_arn,
+                protect=True,
+            ),
+            self._child,
         )
-        versioning = self._versioning(name, bucket)
-        self._encrypt(name, bucket, key_arn=self._args.key_arn)
-        self._ownership(name, bucket)
-        block = self._block_public_access(name, bucket, policy_may_open=False)
-        aws.s3.BucketPolicy(
-            name,
-            bucket=bucket.bucket,
-            policy=bucket.arn.apply(lambda arn: policies.document(policies.tls_only(arn))),
-            # Both write the bucket's access configuration; at the same time S3 refuses one as a conflicting operation.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
-        )
-        self._lifecycle(name, bucket, versioning)
         if self._args.replica is not None:
             Replication(
                 f"{name}-replication",
@@ -84,115 +82,87 @@ class Storage(pulumi.ComponentResource):
                     short_name=self._args.short_name,
                     tags=self._args.tags,
                     region=self._args.region,
-                    bucket_name=bucket.bucket,
+                    bucket_name=bucket.name,
                     bucket_arn=bucket.arn,
                     key_arn=self._args.key_arn,
-                    versioning=versioning,
+                    versioning=bucket.versioning,
                     replica=self._args.replica,
                 ),
                 self._child,
             )
         return bucket
 
-    def _page(self, name: str) -> aws.s3.Bucket:
-        bucket = aws.s3.Bucket(
+    def _access_logs(self, audio: Bucket) -> pulumi.Output[str]:
+        name = f"{self._name}-access-logs"
+        # The recordings' bucket by its name: its ARN is an output, and nothing here waits for it.
+        audio_arn = f"arn:aws:s3:::{naming.physical(self._args.short_name, 'audio-storage')}"
+        bucket = Bucket(
             name,
-            bucket=naming.physical(self._args.short_name, "page"),
-            tags=dict(self._args.tags),
-            opts=self._child,
-        )
-        versioning = self._versioning(name, bucket)
-        # SSE-S3: an anonymous reader has no permission to decrypt with a customer key.
-        self._encrypt(name, bucket, key_arn=None)
-        self._ownership(name, bucket)
-        block = self._block_public_access(name, bucket, policy_may_open=True)
-        policy = aws.s3.BucketPolicy(
-            name,
-            bucket=bucket.bucket,
-            policy=bucket.arn.apply(
-                lambda arn: policies.document(policies.public_read(arn, [PAGE_KEY, MARKER_KEY]), policies.tls_only(arn))
+            BucketArgs(
+                short_name=self._args.short_name,
+                tags=self._args.tags,
+                noun="access-logs",
+                # SSE-S3: load balancers and S3's own log delivery write with no other encryption.
+                key_arn=None,
+                allowed=lambda arn: access_logs.writers(arn, self._args.account_id, audio_arn),
+                expire_days=access_logs.LOG_DAYS,
             ),
-            # While the block still rejects public policies, S3 answers this one with AccessDenied.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
+            self._child,
         )
-        self._lifecycle(name, bucket, versioning)
+        admitted = pulumi.ResourceOptions(
+            parent=self,
+            # S3 refuses a log's destination that does not admit it yet, and would lose the first inventory silently.
+            depends_on=[bucket.policy],
+        )
+        aws.s3.BucketLogging(
+            name,
+            bucket=audio.name,
+            target_bucket=bucket.name,
+            target_prefix=access_logs.AUDIO_PREFIX,
+            opts=admitted,
+        )
+        # Every version, old ones too: the manifest from which S3 Batch Operations can bring millions of them back.
+        destination = aws.s3.InventoryDestinationBucketArgs(
+            bucket_arn=bucket.arn,
+            account_id=self._args.account_id,
+            format="CSV",  # the only one that Batch Operations reads
+            prefix=access_logs.INVENTORY_PREFIX,
+        )
+        aws.s3.Inventory(
+            name,
+            bucket=audio.name,
+            name="every-version",
+            included_object_versions="All",
+            schedule=aws.s3.InventoryScheduleArgs(frequency="Daily"),
+            optional_fields=list(INVENTORY_FIELDS),
+            destination=aws.s3.InventoryDestinationArgs(bucket=destination),
+            opts=admitted,
+        )
+        return pulumi.Output.all(bucket.name, bucket.policy.id).apply(lambda known: str(known[0]))
+
+    def _page(self) -> Bucket:
+        name = f"{self._name}-page"
+        bucket = Bucket(
+            name,
+            BucketArgs(
+                short_name=self._args.short_name,
+                tags=self._args.tags,
+                noun="page",
+                # SSE-S3: an anonymous reader has no permission to decrypt with a customer key.
+                key_arn=None,
+                allowed=lambda arn: [policies.public_read(arn, [PAGE_KEY, MARKER_KEY])],
+                policy_may_open=True,
+            ),
+            self._child,
+        )
         aws.s3.BucketObjectv2(
             f"{name}-index",
-            bucket=bucket.bucket,
+            bucket=bucket.name,
             key=PAGE_KEY,
             content=self._args.crisis_page_html,
             content_type="text/html; charset=utf-8",
             cache_control="max-age=60",
             # Versioning first: an object written before it has no version to come back to.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, versioning]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[bucket.policy, bucket.versioning]),
         )
         return bucket
-
-    def _versioning(self, name: str, bucket: aws.s3.Bucket) -> aws.s3.BucketVersioning:
-        return aws.s3.BucketVersioning(
-            name,
-            bucket=bucket.bucket,
-            versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
-            opts=self._child,
-        )
-
-    def _encrypt(self, name: str, bucket: aws.s3.Bucket, key_arn: pulumi.Input[str] | None) -> None:
-        default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-            sse_algorithm="AES256" if key_arn is None else "aws:kms", kms_master_key_id=key_arn
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            name,
-            bucket=bucket.bucket,
-            rules=[
-                aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=default,
-                    # One data key for the bucket instead of one KMS call per recording.
-                    bucket_key_enabled=key_arn is not None,
-                )
-            ],
-            opts=self._child,
-        )
-
-    def _ownership(self, name: str, bucket: aws.s3.Bucket) -> None:
-        aws.s3.BucketOwnershipControls(
-            name,
-            bucket=bucket.bucket,
-            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
-            opts=self._child,
-        )
-
-    def _block_public_access(
-        self, name: str, bucket: aws.s3.Bucket, policy_may_open: bool
-    ) -> aws.s3.BucketPublicAccessBlock:
-        """Access lists never open a bucket; a policy only where `policy_may_open` says so."""
-        return aws.s3.BucketPublicAccessBlock(
-            name,
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            ignore_public_acls=True,
-            block_public_policy=not policy_may_open,
-            restrict_public_buckets=not policy_may_open,
-            opts=self._child,
-        )
-
-    def _lifecycle(self, name: str, bucket: aws.s3.Bucket, versioning: aws.s3.BucketVersioning) -> None:
-        rule = aws.s3.BucketLifecycleConfigurationRuleArgs(
-            id="keep-old-versions",
-            status="Enabled",
-            filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
-            noncurrent_version_expiration=(
-                aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(noncurrent_days=NONCURRENT_DAYS)
-            ),
-            abort_incomplete_multipart_upload=(
-                aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
-                    days_after_initiation=ABANDONED_UPLOAD_DAYS
-                )
-            ),
-        )
-        aws.s3.BucketLifecycleConfiguration(
-            name,
-            bucket=bucket.bucket,
-            rules=[rule],
-            # Rules about old versions mean nothing until the bucket keeps versions.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
-        )

@@ -140,7 +140,7 @@ class Settings(Frozen):
 
     @model_validator(mode="after")
     def _names_accepted_by_aws(self) -> Self:
-        for noun in ("alb", "rds", "audio-storage", "page", "cluster"):
+        for noun in ("alb", "rds", "audio-storage", "access-logs", "page", "cluster"):
             naming.physical(self.short_name, noun)
         for service in self.services:
             naming.target_group(self.short_name, service.name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -38,6 +38,19 @@ def decide(policy: str | bytes, action: str, resource: str, *, anonymous: bool) 
     if "Deny" in effects:
         return Decision.DENIED
     return Decision.PERMITTED if "Allow" in effects else Decision.NEUTRAL
+
+
+def admits(policy: str | bytes | None, service: str, action: str, resource: str, facts: Mapping[str, str]) -> bool:
+    """Whether one of AWS's services may do something. `facts`: its request's condition keys, in lower case."""
+    effects = {
+        statement["Effect"]
+        for statement in (_statements(policy) if policy else ())
+        if _means_service(statement.get("Principal"), service)
+        and _covered(statement, "Action", action.lower(), str.lower)
+        and _covered(statement, "Resource", resource, str)
+        and all(_met(operator, key, wanted, facts) for operator, key, wanted in _conditions(statement))
+    }
+    return effects == {"Allow"}
 
 
 def check(policy: str | bytes) -> None:
@@ -76,6 +89,10 @@ def _meant(principal: Any, anonymous: bool) -> bool:
     return not anonymous and any(name in (ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root") for name in named)
 
 
+def _means_service(principal: Any, service: str) -> bool:
+    return principal == "*" or (isinstance(principal, dict) and service in _listed(principal.get("Service", [])))
+
+
 def _covered(statement: dict[str, Any], element: str, value: str, spelled: Callable[[str], str]) -> bool:
     if f"Not{element}" in statement:
         return not _covered({element: statement[f"Not{element}"]}, element, value, spelled)
@@ -100,21 +117,27 @@ _NEGATIVE = {"StringNotEquals": "StringEquals", "StringNotLike": "StringLike", "
 
 def _holds(statement: dict[str, Any], anonymous: bool) -> bool:
     """Whether all conditions hold. None short-circuits: an unmodelled one is noticed wherever it stands."""
-    conditions = [
-        _condition(operator, key, [str(value) for value in _listed(values)], anonymous)
-        for operator, keys in statement.get("Condition", {}).items()
-        for key, values in keys.items()
-    ]
-    return all(conditions)
+    facts = {} if anonymous else _OWN_FACTS
+    met = []
+    for operator, key, wanted in _conditions(statement):
+        if key not in _FACTS | _OWN_FACTS:
+            raise NotImplementedError(f"the sandbox's bucket policies have no condition key {key}")
+        met.append(_met(operator, key, wanted, facts))
+    return all(met)
 
 
-def _condition(operator: str, key: str, wanted: list[str], anonymous: bool) -> bool:
+def _conditions(statement: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """(operator, key in lower case, accepted values) of each condition."""
+    for operator, keys in statement.get("Condition", {}).items():
+        for key, values in keys.items():
+            yield operator, key.lower(), [str(value) for value in _listed(values)]
+
+
+def _met(operator: str, key: str, wanted: list[str], facts: Mapping[str, str]) -> bool:
     matches = _OPERATORS.get(_NEGATIVE.get(operator, operator))
     if matches is None:
         raise NotImplementedError(f"the sandbox's bucket policies have no condition operator {operator}")
-    found = (_FACTS | _OWN_FACTS).get(key.lower())
-    if found is None:
-        raise NotImplementedError(f"the sandbox's bucket policies have no condition key {key}")
-    if anonymous and key.lower() in _OWN_FACTS:  # the key is absent: only a negated operator matches
+    found = {**_FACTS, **facts}.get(key)
+    if found is None:  # the key is absent: only a negated operator matches
         return operator in _NEGATIVE
     return any(matches(value, found) for value in wanted) != (operator in _NEGATIVE)

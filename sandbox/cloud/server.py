@@ -51,6 +51,7 @@ EMULATIONS = (
     "tasks",
     "autoscaling",
     "load_balancers",
+    "deliveries",
     "zones",
     "dns",
     "queues",

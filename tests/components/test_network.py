@@ -1,11 +1,13 @@
 """Addresses, way out and firewall of a region's network."""
 
 import ipaddress
+import json
 
 import pytest
 
+from components.flow_logs import flow_log_policy
 from components.subnets import subnet_plan, zones
-from tests.components.recording import Recording
+from tests.components.recording import ACCOUNT, Recording
 from tests.components.wiring import Spec, Stack
 
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
@@ -89,7 +91,7 @@ def sources(recording: Recording, group: str) -> set[tuple[str, int]]:
     return {
         (rule.inputs["referencedSecurityGroupId"], rule.inputs["toPort"])
         for rule in recording.of(INGRESS)
-        if rule.inputs["securityGroupId"] == f"network-firewall-{group}-id"
+        if rule.inputs["securityGroupId"] == f"network-firewall-{group}-id" and "cidrIpv4" not in rule.inputs
     }
 
 
@@ -109,6 +111,23 @@ def test_services_are_reached_from_the_load_balancer_and_from_each_other() -> No
     assert reached == {(group, port) for group in groups for port in (8080, 8081, 8082)}
 
 
+def test_nothing_is_open_between_tiers_that_is_not_meant_to_be() -> None:
+    """Load balancer to service, service to service and database, function to database, both to endpoints: no more."""
+    recording = Stack(standby=False).recorded()
+    tiers = ("alb", "service", "function", "database", "endpoint")
+    reachable = {
+        tier: {source.removeprefix("network-firewall-").removesuffix("-id") for source, _ in sources(recording, tier)}
+        for tier in tiers
+    }
+    assert reachable == {
+        "alb": set(),
+        "service": {"alb", "service"},
+        "function": set(),
+        "database": {"service", "function"},
+        "endpoint": {"service", "function"},
+    }
+
+
 def test_function_reaches_secrets_without_a_way_out() -> None:
     recording = Stack(standby=True).recorded()
     endpoint = recording.one("aws:ec2/vpcEndpoint:VpcEndpoint", "network-secretsmanager")
@@ -119,3 +138,38 @@ def test_function_reaches_secrets_without_a_way_out() -> None:
         ("network-firewall-service-id", 443),
         ("network-firewall-function-id", 443),
     }
+
+
+def test_flow_logs_see_everything_and_are_encrypted_and_kept() -> None:
+    recording = Stack(standby=True).recorded()
+    flow_log = recording.one("aws:ec2/flowLog:FlowLog", "flow-logs")
+    assert flow_log.inputs["trafficType"] == "ALL"
+    assert flow_log.inputs["vpcId"] == "network-id"
+    assert flow_log.inputs["maxAggregationInterval"] == 60
+    group = recording.one("aws:cloudwatch/logGroup:LogGroup", "flow-logs").inputs
+    assert (group["retentionInDays"], group["kmsKeyId"]) == (90, "arn:aws:kms:own")
+    # Begun before its role may write, it loses what it saw until then.
+    assert ("aws:iam/rolePolicy:RolePolicy", "flow-logs") in flow_log.dependency_keys
+
+
+def test_flow_logs_role_serves_this_accounts_flow_logs_alone() -> None:
+    recording = Stack(standby=True).recorded()
+    trust = json.loads(recording.one("aws:iam/role:Role", "flow-logs").inputs["assumeRolePolicy"])["Statement"][0]
+    assert trust["Principal"] == {"Service": "vpc-flow-logs.amazonaws.com"}
+    assert trust["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {"aws:SourceArn": f"arn:aws:ec2:af-south-1:{ACCOUNT}:vpc-flow-log/*"},
+    }
+    group = f"arn:aws:logs:af-south-1:{ACCOUNT}:log-group:/flows"
+    write, find = json.loads(flow_log_policy(group, ACCOUNT, "af-south-1"))["Statement"]
+    assert write["Resource"] == [f"{group}:*"]
+    assert find["Action"] == ["logs:DescribeLogGroups"]
+    assert find["Resource"] == [f"arn:aws:logs:af-south-1:{ACCOUNT}:log-group:*"]
+
+
+def test_nothing_waits_for_flow_logs_and_a_flip_does_not_touch_them() -> None:
+    recordings = [Stack(standby=standby).recorded() for standby in (True, False)]
+    kept = [{item.key: item.inputs for item in found if item.name == "flow-logs"} for found in recordings]
+    assert kept[0] == kept[1]
+    for item in recordings[1]:
+        assert item.name == "flow-logs" or "flow-logs" not in item.dependencies

@@ -19,7 +19,7 @@ STANDBY, PROMOTED = Program(SOUTH_AFRICA, True), Program(SOUTH_AFRICA, False)
 
 # Types whose control plane is in us-east-1, or that write to one there: bucket configuration goes through it, and a
 # Cloud Map namespace or a certificate's validation may write Route 53.
-GLOBAL = ("aws:iam/", "aws:route53/", "aws:s3/bucket", "aws:servicediscovery/", "aws:acm/", "aws:cloudfront/")
+GLOBAL = ("aws:iam/", "aws:route53/", "aws:s3/", "aws:servicediscovery/", "aws:acm/", "aws:cloudfront/")
 # An object is data, not configuration: it is written in the bucket's region alone.
 REGIONAL = ("aws:s3/bucketObjectv2:BucketObjectv2",)
 # Types that AWS gives no tags.
@@ -35,6 +35,7 @@ UNTAGGED = {
     "aws:lambda/invocation:Invocation",
     "aws:route53/record:Record",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketLogging:BucketLogging",
     "aws:s3/bucketObjectv2:BucketObjectv2",
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
     "aws:s3/bucketPolicy:BucketPolicy",
@@ -42,6 +43,7 @@ UNTAGGED = {
     "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:s3/inventory:Inventory",
     # Tags belong to the schedule's group.
     "aws:scheduler/schedule:Schedule",
     "aws:secretsmanager/secretVersion:SecretVersion",

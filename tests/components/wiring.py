@@ -10,6 +10,7 @@ import pulumi
 from components import live_counts, naming
 from components.autoscaling import Autoscaling, AutoscalingArgs
 from components.dns import Dns, DnsArgs
+from components.flow_logs import FlowLogs, FlowLogsArgs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.network import Network, NetworkArgs
 from components.replication import ReplicaArgs
@@ -94,6 +95,17 @@ class Stack:
                 service_ports=tuple(spec.port for spec in self.specs),
             ),
         )
+        FlowLogs(
+            "flow-logs",
+            FlowLogsArgs(
+                short_name=self.short_name,
+                tags=TAGS,
+                account_id=ACCOUNT,
+                region=self.region,
+                vpc_id=network.vpc_id,
+                key_arn="arn:aws:kms:own",
+            ),
+        )
         storage = self._storage()
         balancer = LoadBalancer(
             "load-balancer",
@@ -107,6 +119,7 @@ class Stack:
                 vpc_id=network.vpc_id,
                 subnet_ids=network.public_subnet_ids,
                 security_group_id=network.alb_security_group_id,
+                access_log_bucket=storage.access_log_bucket_name,
                 services=self.specs,
                 health_service="crisis-detection",
             ),
@@ -162,6 +175,7 @@ class Stack:
             StorageArgs(
                 short_name=self.short_name,
                 tags=TAGS,
+                account_id=ACCOUNT,
                 region=self.region,
                 key_arn="arn:aws:kms:own",
                 crisis_page_html="<h1>Help</h1>",

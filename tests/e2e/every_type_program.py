@@ -64,6 +64,16 @@ aws.ec2.VpcEndpoint(
     tags=TAGS,
 )
 
+flows = aws.cloudwatch.LogGroup("flows", name="/every-type/flows", tags=TAGS)
+aws.ec2.FlowLog(
+    "network",
+    vpc_id=vpc.id,
+    traffic_type="ALL",
+    log_destination=flows.arn,
+    iam_role_arn=role("every-type-flows", "vpc-flow-logs.amazonaws.com").arn,
+    tags=TAGS,
+)
+
 # -- keys, buckets, secrets
 key = aws.kms.Key("data", description="Data", enable_key_rotation=True, deletion_window_in_days=30, tags=TAGS)
 aws.kms.Alias("data", name="alias/every-type", target_key_id=key.key_id)
@@ -120,6 +130,35 @@ aws.s3.BucketLifecycleConfiguration(
         )
     ],
     opts=pulumi.ResourceOptions(depends_on=[versions]),
+)
+reports, _ = versioned_bucket("reports", REGION)
+admission = aws.s3.BucketPolicy(
+    "reports",
+    bucket=reports.bucket,
+    policy=reports.arn.apply(
+        lambda arn: document(
+            "s3:PutObject",
+            Principal={"Service": ["logging.s3.amazonaws.com", "logdelivery.elasticloadbalancing.amazonaws.com"]},
+            Resource=f"{arn}/*",
+        )
+    ),
+)
+aws.s3.BucketLogging(
+    "audio",
+    bucket=bucket.bucket,
+    target_bucket=reports.bucket,
+    target_prefix="audio/",
+    opts=pulumi.ResourceOptions(depends_on=[admission]),
+)
+aws.s3.Inventory(
+    "audio",
+    bucket=bucket.bucket,
+    name="all",
+    included_object_versions="All",
+    schedule=aws.s3.InventoryScheduleArgs(frequency="Daily"),
+    destination=aws.s3.InventoryDestinationArgs(
+        bucket=aws.s3.InventoryDestinationBucketArgs(bucket_arn=reports.arn, format="CSV")
+    ),
 )
 copier = role("every-type-copier", "s3.amazonaws.com")
 aws.iam.RolePolicy("copy", name="copy", role=copier.name, policy=document("s3:*", Resource="*"))
@@ -205,8 +244,9 @@ balancer = aws.lb.LoadBalancer(
     name="every-type",
     subnets=subnets,
     security_groups=[group.id],
+    access_logs=aws.lb.LoadBalancerAccessLogsArgs(bucket=reports.bucket, prefix="web", enabled=True),
     tags=TAGS,
-    opts=pulumi.ResourceOptions(depends_on=[route]),
+    opts=pulumi.ResourceOptions(depends_on=[route, admission]),
 )
 targets = aws.lb.TargetGroup(
     "web",

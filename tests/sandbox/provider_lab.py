@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.config import Config
 
+from components import access_logs, policies
 from sandbox.provider.wire import ARCHIVE, ASSET, SIGNATURE, Blob
 from sandbox.supervisor import Sandbox
 from tests.sandbox.provider_client import REGION, Client, Made
@@ -270,3 +271,11 @@ def holds(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, str) and wanted.startswith(("[", "{")):
         return isinstance(found, str) and holds(json.loads(found), json.loads(wanted))
     return str(found) == str(wanted)
+
+
+def log_bucket(lab: Lab, source: str) -> str:
+    """A bucket that admits logs and inventories of another one."""
+    name = lab.bucket()
+    statements = access_logs.writers(f"arn:aws:s3:::{name}", ACCOUNT, f"arn:aws:s3:::{source}")
+    lab.make("aws:s3/bucketPolicy:BucketPolicy", bucket=name, policy=policies.document(*statements))
+    return name

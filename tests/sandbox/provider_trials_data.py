@@ -86,6 +86,7 @@ def _lifecycle(lab: Lab) -> Trial:
         "filter": {"prefix": ""},
         "noncurrentVersionExpiration": {"noncurrentDays": 30},
         "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
+        "expiration": {"days": 90},
     }
     changed = {**rule, "noncurrentVersionExpiration": {"noncurrentDays": 60}}
     return Trial({"bucket": lab.bucket(), "rules": [rule]}, {"rules": [changed]}, OTHER_BUCKET)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.sandbox.provider_client import REGION
-from tests.sandbox.provider_lab import ZONE, Lab, Trial, Trials, document
+from tests.sandbox.provider_lab import ZONE, Lab, Trial, Trials, document, log_bucket
 
 TRIALS: Final = Trials()
 
@@ -197,8 +197,11 @@ def _health_check(_: Lab) -> Trial:
 
 @TRIALS.of("aws:lb/loadBalancer:LoadBalancer")
 def _balancer(lab: Lab) -> Trial:
+    bucket = log_bucket(lab, "any")
+    logs = {"bucket": bucket, "prefix": "load-balancer", "enabled": True}
     given = {
         "name": lab.name("alb"),
+        "accessLogs": logs,
         "loadBalancerType": "application",
         "internal": False,
         "subnets": lab.subnets,
@@ -208,7 +211,12 @@ def _balancer(lab: Lab) -> Trial:
         "idleTimeout": 60,
         "tags": {"Name": "one"},
     }
-    changed = {"idleTimeout": 120, "securityGroups": [lab.security_group()], "tags": {"Name": "two"}}
+    changed = {
+        "accessLogs": None,
+        "idleTimeout": 120,
+        "securityGroups": [lab.security_group()],
+        "tags": {"Name": "two"},
+    }
     return Trial(given, changed, {"internal": True})
 
 

@@ -68,12 +68,14 @@ WITHOUT_SCHEMA: Final = {
     "aws:acm/certificateValidation:CertificateValidation",
     "aws:lambda/invocation:Invocation",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "aws:s3/bucketLogging:BucketLogging",
     "aws:s3/bucketObjectv2:BucketObjectv2",
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
     "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "aws:s3/bucketVersioning:BucketVersioning",
+    "aws:s3/inventory:Inventory",
     "aws:secretsmanager/secretVersion:SecretVersion",
 }
 # Where the plugin (Terraform AWS provider, schema of the resource) knows another way than CloudFormation.

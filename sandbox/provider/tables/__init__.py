@@ -23,6 +23,7 @@ MODULES: Final = (
     "rds_groups",
     "route53",
     "s3",
+    "s3_reports",
     "scheduler",
     "secrets",
     "security_groups",

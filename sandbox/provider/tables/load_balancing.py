@@ -49,6 +49,34 @@ LOAD_BALANCER_ATTRIBUTES: Final = {
 }
 
 
+ACCESS_LOGS: Final = {
+    "enabled": "access_logs.s3.enabled",
+    "bucket": "access_logs.s3.bucket",
+    "prefix": "access_logs.s3.prefix",
+}
+
+
+def _read_access_logs(_: Operation, found: Description) -> dict[str, Any] | None:
+    told = {item["Key"]: item["Value"] for item in found["Attributes"]}
+    if told.get(ACCESS_LOGS["enabled"]) != "true":
+        return None
+    return {"enabled": True, **{name: told[ACCESS_LOGS[name]] for name in ("bucket", "prefix")}}
+
+
+def _set_access_logs(op: Operation) -> None:
+    logs = op.inputs.get("accessLogs") or {}
+    # Turned off, the bucket is left as it is: AWS accepts no empty name.
+    wanted = {
+        "enabled": bool(logs.get("enabled")),
+        **{name: logs[name] for name in ("bucket", "prefix") if logs.get(name)},
+    }
+    pairs = [
+        {"Key": ACCESS_LOGS[name], "Value": str(value).lower() if name == "enabled" else value}
+        for name, value in wanted.items()
+    ]
+    op.api("modify_load_balancer_attributes", LoadBalancerArn=op.id, Attributes=pairs)
+
+
 def _set(operation: str, name: str, member: str) -> Any:
     return update(name, lambda op: _call_set(op, operation, name, member))
 
@@ -84,6 +112,12 @@ LOAD_BALANCER: Final = Resource(
         ),
         f("subnets", read="AvailabilityZones[].SubnetId", unordered=True),
         f("securityGroups", unordered=True, computed=True),
+        f(
+            "accessLogs",
+            get=_read_access_logs,
+            create=False,
+            block=(f("bucket"), f("prefix"), f("enabled", default=False)),
+        ),
         _attribute("dropInvalidHeaderFields", LOAD_BALANCER_ATTRIBUTES["dropInvalidHeaderFields"], False),
         _attribute("enableDeletionProtection", LOAD_BALANCER_ATTRIBUTES["enableDeletionProtection"], False),
         _attribute("idleTimeout", LOAD_BALANCER_ATTRIBUTES["idleTimeout"], 60),
@@ -101,6 +135,7 @@ LOAD_BALANCER: Final = Resource(
             _modify_attributes("modify_load_balancer_attributes", "LoadBalancerArn", LOAD_BALANCER_ATTRIBUTES),
             after_create=True,
         ),
+        update("accessLogs", _set_access_logs, after_create=True),
         _set("set_subnets", "subnets", "Subnets"),
         _set("set_security_groups", "securityGroups", "SecurityGroups"),
     ),

@@ -317,6 +317,34 @@ VPC_ENDPOINT: Final = Resource(
     required=("serviceName",),
 )
 
+
+def _create_flow_log(op: Operation) -> str:
+    place = {"ResourceType": "VPC", "ResourceIds": [op.inputs["vpcId"]]}
+    answer = op.call(call("create_flow_logs", place), op.creating_fields(), op.tags_at_create())
+    for refused in answer.get("Unsuccessful") or ():
+        raise ProviderError(f"flow log of {refused['ResourceId']}: {refused['Error']['Message']}")
+    return str(answer["FlowLogIds"][0])
+
+
+FLOW_LOG: Final = Resource(
+    token="aws:ec2/flowLog:FlowLog",
+    service="ec2",
+    create=_create_flow_log,
+    read=call("describe_flow_logs", {"FlowLogIds": ["$id"]}, "FlowLogs[0]"),
+    delete=call("delete_flow_logs", {"FlowLogIds": ["$id"]}),
+    inputs=(
+        f("vpcId", read="ResourceId", create=False, replace=True),
+        *fields("trafficType logDestination", replace=True),
+        f("logDestinationType", default="cloud-watch-logs", replace=True),
+        f("iamRoleArn", "DeliverLogsPermissionArn", replace=True),
+        f("maxAggregationInterval", default=600, replace=True),
+    ),
+    outputs=(arn("vpc-flow-log"),),
+    tags=tags("vpc-flow-log"),
+    missing=("InvalidFlowLogId.NotFound",),
+    required=("vpcId", "iamRoleArn", "logDestination"),
+)
+
 RESOURCES: Final = (
     VPC,
     SUBNET,
@@ -327,4 +355,5 @@ RESOURCES: Final = (
     EIP,
     NAT_GATEWAY,
     VPC_ENDPOINT,
+    FLOW_LOG,
 )

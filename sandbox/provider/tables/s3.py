@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sandbox.provider import assets
 from sandbox.provider.operation import Operation
-from sandbox.provider.table import Description, Field, Resource, Tags, call, f, fields, update
+from sandbox.provider.table import Call, Description, Field, Resource, Tags, call, f, fields, update
 
 MISSING_BUCKET: Final = ("404", "NoSuchBucket")
 
@@ -78,8 +78,8 @@ BUCKET: Final = Resource(
 # -- its configuration: each is a property of the bucket, put as a whole
 
 
-def _configuration(
-    token: str, put: str, get: str, delete: str, result: str, inputs: tuple[Field, ...], missing: tuple[str, ...]
+def configuration(
+    token: str, put: str, get: str, delete: str | Call, result: str, inputs: tuple[Field, ...], missing: tuple[str, ...]
 ) -> Resource:
     """A configuration that is one document on the bucket; the id is the bucket's name."""
 
@@ -93,7 +93,7 @@ def _configuration(
         service="s3",
         create=create,
         read=call(get, {"Bucket": "$id"}, result),
-        delete=call(delete, {"Bucket": "$id"}),
+        delete=call(delete, {"Bucket": "$id"}) if isinstance(delete, str) else delete,
         inputs=(f("bucket", get=lambda op, _: op.id, replace=True, create=False), *inputs),
         updates=(update(" ".join(field.name for field in inputs), call(put, {"Bucket": "$id"})),),
         missing=(*MISSING_BUCKET, *missing),
@@ -135,7 +135,7 @@ VERSIONING: Final = Resource(
 )
 
 
-ENCRYPTION: Final = _configuration(
+ENCRYPTION: Final = configuration(
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "put_bucket_encryption",
     "get_bucket_encryption",
@@ -155,7 +155,7 @@ ENCRYPTION: Final = _configuration(
     ("ServerSideEncryptionConfigurationNotFoundError",),
 )
 
-PUBLIC_ACCESS_BLOCK: Final = _configuration(
+PUBLIC_ACCESS_BLOCK: Final = configuration(
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
     "put_public_access_block",
     "get_public_access_block",
@@ -168,7 +168,7 @@ PUBLIC_ACCESS_BLOCK: Final = _configuration(
     ("NoSuchPublicAccessBlockConfiguration",),
 )
 
-POLICY: Final = _configuration(
+POLICY: Final = configuration(
     "aws:s3/bucketPolicy:BucketPolicy",
     "put_bucket_policy",
     "get_bucket_policy",
@@ -178,7 +178,7 @@ POLICY: Final = _configuration(
     ("NoSuchBucketPolicy",),
 )
 
-OWNERSHIP: Final = _configuration(
+OWNERSHIP: Final = configuration(
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
     "put_bucket_ownership_controls",
     "get_bucket_ownership_controls",
@@ -189,7 +189,7 @@ OWNERSHIP: Final = _configuration(
 )
 
 _STATUS: Final = (f("status"),)
-REPLICATION: Final = _configuration(
+REPLICATION: Final = configuration(
     "aws:s3/bucketReplicationConfig:BucketReplicationConfig",
     "put_bucket_replication",
     "get_bucket_replication",
@@ -222,7 +222,7 @@ REPLICATION: Final = _configuration(
     ("ReplicationConfigurationNotFoundError",),
 )
 
-LIFECYCLE: Final = _configuration(
+LIFECYCLE: Final = configuration(
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
     "put_bucket_lifecycle_configuration",
     "get_bucket_lifecycle_configuration",
@@ -237,6 +237,7 @@ LIFECYCLE: Final = _configuration(
                 f("id"),
                 f("status"),
                 f("filter", block=(f("prefix"),)),
+                f("expiration", block=(f("days"),)),
                 f("noncurrentVersionExpiration", block=(f("noncurrentDays"),)),
                 f("abortIncompleteMultipartUpload", block=(f("daysAfterInitiation"),)),
             ),
