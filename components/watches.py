@@ -11,7 +11,7 @@ import pulumi
 
 from components.alarms import MINUTE, Audience, Missing, Watch
 from components.metrics import reading
-from components.workloads import ServiceSpec, task_count
+from components.workloads import ServiceSpec
 
 BUSY_PERCENT: Final = 85
 FULL_PERCENT: Final = 90
@@ -107,7 +107,7 @@ def _audience(spec: ServiceSpec) -> Audience:
 
 
 def _unless_idle(spec: ServiceSpec, standby: bool) -> Missing:
-    return "breaching" if task_count(spec, standby) else "notBreaching"
+    return "notBreaching" if standby and not spec.standby_count else "breaching"
 
 
 def entrance(given: Entrance, specs: Sequence[ServiceSpec], standby: bool) -> list[Watch]:

@@ -158,7 +158,9 @@ def test_what_a_flip_changes_of_alarms_is_what_silence_means_and_comes_after_the
         assert differing == {"treatMissingData"}, noun
     for noun in changed | (after.keys() - before.keys()):
         assert {"takeover-witness", "takeover-marker"} <= after[noun].dependencies, noun
-    services = {f"{name}-running" for name in ("crisis-detection", "api-gateway", "sync")}
+    services = {
+        f"{name}-running" for name in ("crisis-detection", "api-gateway", "sync", "audio-processing", "notifications")
+    }
     groups = {f"{name}-targets" for name in ("crisis-detection", "api-gateway")}
     assert changed == services | groups | {"newest-copy-old", "copy-cycle-stopped", "replication-late"}
 
