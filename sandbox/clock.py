@@ -58,6 +58,14 @@ DURATIONS: dict[str, Duration] = {
     ),
     "rds.reboot": Duration(1.0, "assumption: about as long as a failover, 60 to 120 seconds"),
     "rds.delete": Duration(4.0, "assumption: about half a creation"),
+    "elasticache.create": Duration(
+        8.0,
+        "assumption: one node is made and deleted again in 395 s by a test (TestAccAWSElasticacheCluster_basic in "
+        "https://github.com/hashicorp/terraform/pull/8275); a replica joins after its primary",
+    ),
+    "elasticache.modify": Duration(5.0, "assumption: about half a creation, node after node"),
+    "elasticache.delete": Duration(3.0, "assumption: the rest of those 395 s"),
+    "elasticache.snapshot": Duration(2.0, "assumption: as a snapshot of a small database"),
     "ec2.nat": Duration(1.75, "assumption: provider logs commonly show 1.5 to 2 minutes"),
     "ecs.task_start": Duration(
         1.5,

@@ -42,6 +42,7 @@ EMULATIONS = (
     "database_offers",
     "database_parameters",
     "subnet_groups",
+    "caches",
     "snapshots",
     "database_replicas",
     "functions",
