@@ -9,6 +9,8 @@ from components import configuration, crisis_page, facts, guards, live_counts, n
 from components.alarms import Topics
 from components.alerts import HEALTH_CHECK_REGION, Alerts, AlertsArgs
 from components.autoscaling import Autoscaling, AutoscalingArgs
+from components.cache import Cache, CacheArgs, Source
+from components.cache_imports import CacheImports
 from components.database import Database, DatabaseArgs
 from components.database_roles import DatabaseRoles, DatabaseRolesArgs
 from components.dns import Dns, DnsArgs
@@ -182,6 +184,7 @@ async def main() -> None:
             key_arn=key.arn,
         ),
     )
+    imports = CacheImports("cache-imports", settings.short_name, tags, settings.region)
     load_balancer = LoadBalancer(
         "load-balancer",
         LoadBalancerArgs(
@@ -221,6 +224,7 @@ async def main() -> None:
             registry_secret_arn=region_secrets.registry_arn,
             signing_key_secret_arn=region_secrets.signing_key_arn,
             database_secret_arns=region_secrets.database_arns,
+            cache_secret_arn=region_secrets.cache_arn,
             critical_after=[
                 *network.outbound,
                 *network.ready,
@@ -263,6 +267,24 @@ async def main() -> None:
                 after=taken_over,
             ),
         )
+    cache = Cache(
+        "cache",
+        CacheArgs(
+            short_name=settings.short_name,
+            tags=tags,
+            running=not settings.standby,
+            node_type=settings.cache.node_type,
+            nodes=settings.cache.nodes,
+            retention_days=settings.cache.retention_days,
+            source=Source.of(settings.cache, imports.bucket_arn),
+            subnet_ids=network.isolated_subnet_ids,
+            security_group_id=network.cache_security_group_id,
+            key_arn=key.arn,
+            secret_id=region_secrets.cache_arn,
+            token=secure.cache_auth_token,
+            after=[*taken_over, *standard_logins.ready],
+        ),
+    )
     dns = Dns(
         "dns",
         DnsArgs(
@@ -325,7 +347,7 @@ async def main() -> None:
             )
             if database.serving
             else None,
-            cache_clusters=[],
+            cache_clusters=cache.nodes,
             queue=QueueWatch(name=queue.queue_name, dead_letters=queue.dead_letter_name),
             functions=[roles.watch, *([snapshots.watch] if snapshots else [])],
             rpo_minutes=settings.database.rpo_minutes if snapshots else None,

@@ -6,6 +6,7 @@ way of handing values over (one JSON or plain string a key) and the secure value
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,15 @@ from components import yaml_files
 from components.settings.stack import Settings
 from components.stack_files import DEFAULTS, HIDDEN, PROJECT_FILE, Problem, Sources, contradictions, plain_secrets
 
-SECURE_KEYS: Final = ("databaseMasterPassword", "databasePasswords", "registryCredential", "signingKey")
+SECURE_KEYS: Final = (
+    "databaseMasterPassword",
+    "databasePasswords",
+    "cacheAuthToken",
+    "registryCredential",
+    "signingKey",
+)
+# "Authenticating with the AUTH command", ElastiCache user guide.
+CACHE_TOKEN: Final = re.compile(r"[A-Za-z0-9!&#$^<>-]{16,128}")
 FROM_ENGINE: Final = ("project", "stack", "region")
 """Fields of Settings that are not configuration keys of our namespace."""
 
@@ -30,6 +39,7 @@ class SecureSettings:
 
     database_master_password: pulumi.Output[str]
     database_passwords: Mapping[str, pulumi.Output[str]]
+    cache_auth_token: pulumi.Output[str]
     registry_credential: pulumi.Output[str]
     signing_key: pulumi.Output[str]
 
@@ -91,6 +101,9 @@ def read_secure(project: str, given: Mapping[str, str], sources: Sources) -> Sec
     if not isinstance(passwords, dict):
         allowed = "must be an object {service: password}"
         problems.append(Problem(sources.stack_file, f"{project}:databasePasswords", HIDDEN, allowed))
+    if not CACHE_TOKEN.fullmatch(value("cacheAuthToken")):
+        allowed = "must be 16 to 128 letters, digits or ! & # $ ^ < > -, which is all that ElastiCache takes"
+        problems.append(Problem(sources.stack_file, f"{project}:cacheAuthToken", HIDDEN, allowed))
     if not isinstance(registry, dict) or set(registry) != {"username", "password"}:
         allowed = "must be an object {username, password}"
         problems.append(Problem(sources.stack_file, f"{project}:registryCredential", HIDDEN, allowed))
@@ -99,6 +112,7 @@ def read_secure(project: str, given: Mapping[str, str], sources: Sources) -> Sec
     return SecureSettings(
         database_master_password=pulumi.Output.secret(value("databaseMasterPassword")),
         database_passwords={service: pulumi.Output.secret(str(text)) for service, text in passwords.items()},
+        cache_auth_token=pulumi.Output.secret(value("cacheAuthToken")),
         registry_credential=pulumi.Output.secret(json.dumps(registry, sort_keys=True)),
         signing_key=pulumi.Output.secret(value("signingKey")),
     )

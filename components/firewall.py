@@ -11,6 +11,7 @@ ANYWHERE = "0.0.0.0/0"
 HTTPS = 443
 HTTP = 80
 POSTGRESQL = 5432
+VALKEY = 6379
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class FirewallArgs:
 
 
 class Firewall(pulumi.ComponentResource):
-    """Security groups of the tiers load balancer, service, function, database and endpoint.
+    """Security groups of the tiers load balancer, service, function, database, cache and endpoint.
 
     Rules are resources of their own: a rule changed by hand shows up as drift of that rule. The network's default
     security group stays unused.
@@ -34,6 +35,7 @@ class Firewall(pulumi.ComponentResource):
     service_id: pulumi.Output[str]
     function_id: pulumi.Output[str]
     database_id: pulumi.Output[str]
+    cache_id: pulumi.Output[str]
     endpoint_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: FirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -46,6 +48,7 @@ class Firewall(pulumi.ComponentResource):
         self.service_id = self._group("service", "Services in their private subnets")
         self.function_id = self._group("function", "Functions that work on the database")
         self.database_id = self._group("database", "PostgreSQL")
+        self.cache_id = self._group("cache", "Valkey")
         self.endpoint_id = self._group("endpoint", "Interface endpoints of AWS services")
         self._public_rules()
         self._service_rules()
@@ -73,6 +76,8 @@ class Firewall(pulumi.ComponentResource):
     def _database_rules(self) -> None:
         self._allow("service-database", self.service_id, self.database_id, POSTGRESQL, "PostgreSQL from services")
         self._allow("function-database", self.function_id, self.database_id, POSTGRESQL, "PostgreSQL from functions")
+
+        self._allow("service-cache", self.service_id, self.cache_id, VALKEY, "Cache over TLS from services")
 
     def _group(self, tier: str, description: str) -> pulumi.Output[str]:
         group = aws.ec2.SecurityGroup(

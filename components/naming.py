@@ -25,6 +25,9 @@ SNAPSHOT_CYCLE: Final = "snapshot-cycle"
 DATABASE_HOST_WHEN_NONE: Final = "database.invalid"
 """Host in the database secrets while there is no database: `.invalid` never resolves (RFC 2606)."""
 
+CACHE_HOST_WHEN_NONE: Final = "cache.invalid"
+"""The same in the cache's secret."""
+
 Tags = NewType("Tags", dict[str, str])
 """Only `tags()` makes these, so a component that takes them cannot forget one."""
 
@@ -48,6 +51,7 @@ LIMITS: Final[dict[str, Limit]] = {
     "general": Limit(63, _HYPHENATED, _HYPHENATED_MEANING),
     "database": Limit(63, _HYPHENATED, _HYPHENATED_MEANING),
     "database-snapshot": Limit(255, _HYPHENATED, _HYPHENATED_MEANING),
+    "cache": Limit(40, _HYPHENATED, _HYPHENATED_MEANING),
     "bucket": Limit(63, r"[a-z0-9][a-z0-9-]*[a-z0-9]", "lower-case letters, digits and hyphens", shortest=3),
     "load-balancer": Limit(32, _HYPHENATED, _HYPHENATED_MEANING),
     "target-group": Limit(32, _HYPHENATED, _HYPHENATED_MEANING),
@@ -69,6 +73,8 @@ LIMITS: Final[dict[str, Limit]] = {
 _KIND_OF_NOUN: Final = {
     "alb": "load-balancer",
     "rds": "database",
+    "redis": "cache",
+    "cache-imports": "bucket",
     "audio-storage": "bucket",
     "access-logs": "bucket",
     "page": "bucket",

@@ -38,6 +38,7 @@ class Network(pulumi.ComponentResource):
     service_security_group_id: pulumi.Output[str]
     function_security_group_id: pulumi.Output[str]
     database_security_group_id: pulumi.Output[str]
+    cache_security_group_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:network:Network", name, {}, opts)
@@ -75,6 +76,7 @@ class Network(pulumi.ComponentResource):
         self.service_security_group_id = firewall.service_id
         self.function_security_group_id = firewall.function_id
         self.database_security_group_id = firewall.database_id
+        self.cache_security_group_id = firewall.cache_id
         endpoint = self._endpoints(firewall)
         self.ready: list[pulumi.Resource] = [*firewall.rules, endpoint]
         self.register_outputs(

@@ -52,11 +52,12 @@ class SecretsArgs:
 class Secrets(pulumi.ComponentResource):
     """Secrets of one region. `values`: what gives the secrets their values that every task needs.
 
-    `database_arns`: of the services' logins, by service.
+    `database_arns`: of the services' logins, by service. `cache_arn`: where the cache is; cache.py gives it its value.
     """
 
     master_arn: pulumi.Output[str]
     database_arns: dict[str, pulumi.Output[str]]
+    cache_arn: pulumi.Output[str]
     registry_arn: pulumi.Output[str]
     signing_key_arn: pulumi.Output[str]
 
@@ -72,6 +73,7 @@ class Secrets(pulumi.ComponentResource):
         self.master_arn = master.arn
         self.master_version = self._value("database/master", master, login).version_id
         self.database_arns = {service: self._own(f"database/{service}").arn for service in args.database_services}
+        self.cache_arn = self._own("cache").arn
         self.registry_arn = self._registry()
         self.signing_key_arn = self._shared_signing_key()
         self.register_outputs(

@@ -38,6 +38,7 @@ class ServicesArgs:
     registry_secret_arn: pulumi.Input[str]
     signing_key_secret_arn: pulumi.Input[str]
     database_secret_arns: Mapping[str, pulumi.Input[str]]
+    cache_secret_arn: pulumi.Input[str]
     critical_after: Sequence[pulumi.Resource]
 
 
@@ -112,6 +113,7 @@ class Services(pulumi.ComponentResource):
                 service=spec.name,
                 audio=spec.audio,
                 secret_arns=list(secrets.values()),
+                cache_secret_arn=self.args.cache_secret_arn if spec.needs_cache else None,
                 log_group_arn=logs.arn,
                 audio_bucket_arn=self.args.audio_bucket_arn,
                 queue=spec.queue,
@@ -148,6 +150,8 @@ class Services(pulumi.ComponentResource):
         places = {"audio_bucket": self.args.audio_bucket_name}
         if spec.queue != "none":
             places["queue_url"] = self.args.queue_url
+        if spec.needs_cache:
+            places["cache_secret"] = self.args.cache_secret_arn
         containers = pulumi.Output.all(**secrets, **places, log_group=logs.name).apply(
             lambda facts: task_definitions.container_definitions(spec, peers, region, facts)
         )

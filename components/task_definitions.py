@@ -27,7 +27,7 @@ def container_definitions(
     """JSON of the one container of a service.
 
     `peers`: the services that it may call. `facts` has registry_secret, signing_secret, database_secret (absent without
-    a database), log_group, audio_bucket, queue_url (absent for a service that does not use the queue).
+    a database), log_group, audio_bucket, queue_url and cache_secret (absent for a service that does not use them).
     Nothing in it is made by a promotion: the task definitions of a standby are complete before the disaster.
     """
     return json.dumps([_container(spec, peers, region, facts)])
@@ -101,6 +101,9 @@ def _environment(
         values["DATABASE_SSLMODE"] = "require"
     if "queue_url" in facts:
         values["SYNC_QUEUE"] = facts["queue_url"]
+    if "cache_secret" in facts:
+        # The name, not the value: ECS reads values once, at task start, and the cache comes after the critical tasks.
+        values["CACHE_SECRET"] = facts["cache_secret"]
     for peer in peers:
         # Service Connect answers the peer's plain name inside the task.
         values[f"{peer.name.upper().replace('-', '_')}_URL"] = f"http://{peer.name}:{peer.port}"

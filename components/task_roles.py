@@ -29,7 +29,8 @@ AUDIO_ACTIONS: Mapping[str, tuple[str, ...]] = {
 class TaskRolesArgs:
     """One service's roles. `secret_arns`: exactly the secrets that its task definition names.
 
-    `audio`: a key of AUDIO_ACTIONS.
+    `audio`: a key of AUDIO_ACTIONS. `cache_secret_arn`: the one that the running service reads itself, None for a
+    service without a cache.
     """
 
     short_name: str
@@ -39,6 +40,7 @@ class TaskRolesArgs:
     service: str
     audio: str
     secret_arns: Sequence[pulumi.Input[str]]
+    cache_secret_arn: pulumi.Input[str] | None
     log_group_arn: pulumi.Input[str]
     audio_bucket_arn: pulumi.Input[str]
     queue: QueueUse
@@ -68,6 +70,8 @@ class TaskRoles(pulumi.ComponentResource):
             self.policies.append(self._task_policy(task, actions))
         if args.queue != "none":
             self.policies.append(self._queue_policy(task, args.queue))
+        if args.cache_secret_arn is not None:
+            self.policies.append(self._cache_policy(task, args.cache_secret_arn))
         self.execution_role_arn = execution.arn
         self.task_role_arn = task.arn
         self.register_outputs({"execution_role_arn": self.execution_role_arn, "task_role_arn": self.task_role_arn})
@@ -116,10 +120,27 @@ class TaskRoles(pulumi.ComponentResource):
             f"{self._name}-queue", name="sync-queue", role=role.name, policy=policy, opts=self._child
         )
 
+    def _cache_policy(self, role: aws.iam.Role, secret: pulumi.Input[str]) -> aws.iam.RolePolicy:
+        region = self._args.region
+        policy = pulumi.Output.all(secrets=[secret], key=self._args.key_arn).apply(
+            lambda arns: policies.document(*read_secrets(arns, region))
+        )
+        return aws.iam.RolePolicy(
+            f"{self._name}-cache", name="find-cache", role=role.name, policy=policy, opts=self._child
+        )
+
 
 def execution_policy(arns: Mapping[str, Any], region: str) -> str:
     """Read the named secrets and write the service's own log. `arns` has secrets (a list), key, logs."""
     return policies.document(
+        *read_secrets(arns, region),
+        policies.allow("WriteLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{arns['logs']}:*"]),
+    )
+
+
+def read_secrets(arns: Mapping[str, Any], region: str) -> list[dict[str, Any]]:
+    """Read the named secrets, with the key that encrypts them. `arns` has secrets (a list), key."""
+    return [
         policies.allow("ReadSecrets", ["secretsmanager:GetSecretValue"], sorted(set(arns["secrets"]))),
         policies.allow(
             "DecryptSecrets",
@@ -127,8 +148,7 @@ def execution_policy(arns: Mapping[str, Any], region: str) -> str:
             [arns["key"]],
             {"StringEquals": {"kms:ViaService": f"secretsmanager.{region}.amazonaws.com"}},
         ),
-        policies.allow("WriteLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{arns['logs']}:*"]),
-    )
+    ]
 
 
 def audio_policy(arns: Mapping[str, str], actions: Sequence[str], region: str) -> str:

@@ -78,6 +78,10 @@ class ServiceSpec(Protocol):
     def scratch(self) -> bool:
         """Needs a writable directory for temporary files."""
 
+    @property
+    def needs_cache(self) -> bool:
+        """Is told where the cache is."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CriticalService:

@@ -24,6 +24,7 @@ class ServiceSettings(Frozen):
     `owns_schema`: this service migrates the database schema, so its role acts as the schema's owner. `audio`: what it
     does with recordings; `queue`: with the sync queue. `scratch`: it needs a place for temporary files, its image being
     read-only.
+    `needs_cache`: it is told where the cache is, and must work without one.
     """
 
     name: Slug
@@ -40,6 +41,7 @@ class ServiceSettings(Frozen):
     standby_count: int = Field(default=0, ge=0, le=1000)
     path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.$/~'@:+&*?-]*$", max_length=128)] | None = None
     needs_database: Flag
+    needs_cache: Flag = False
     owns_schema: Flag = False
     queue: Literal["send", "receive", "none"] = "none"
     audio: Literal["none", "read", "write"] = "none"

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from components import naming
 from components.settings.alerts import AlertSettings
 from components.settings.base import Flag, Frozen, Region, Slug
+from components.settings.cache import CacheSettings
 from components.settings.crisis import CrisisSettings
 from components.settings.database import DatabaseSettings, GenerationSettings
 from components.settings.network import DnsSettings, NetworkSettings, PeerSettings
@@ -37,6 +38,7 @@ class Settings(Frozen):
     network: NetworkSettings
     dns: DnsSettings
     database: DatabaseSettings
+    cache: CacheSettings
     services: tuple[ServiceSettings, ...] = Field(min_length=1)
     crisis: CrisisSettings
     alerts: AlertSettings
@@ -140,7 +142,7 @@ class Settings(Frozen):
 
     @model_validator(mode="after")
     def _names_accepted_by_aws(self) -> Self:
-        for noun in ("alb", "rds", "audio-storage", "access-logs", "page", "cluster"):
+        for noun in ("alb", "rds", "audio-storage", "access-logs", "page", "cluster", "redis", "cache-imports"):
             naming.physical(self.short_name, noun)
         for service in self.services:
             naming.target_group(self.short_name, service.name)

@@ -12,7 +12,7 @@ SERVICE_LINKED_ROLES = {
     "elasticloadbalancing.amazonaws.com": "AWSServiceRoleForElasticLoadBalancing",
 }
 BUCKET_SETTINGS = ("versioning", "encryption", "public access block", "TLS-only policy")
-GENERATED = ("databaseMasterPassword", "databasePasswords", "signingKey")
+GENERATED = ("databaseMasterPassword", "databasePasswords", "cacheAuthToken", "signingKey")
 SECRETS = (*GENERATED, "registryCredential")
 # What a region must be before anything can be made in it (account:GetRegionOptStatus).
 USABLE = ("ENABLED", "ENABLED_BY_DEFAULT")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import string
 import sys
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def generate(key: str, project: Project) -> str:
         return json.dumps({service.name: secrets.token_urlsafe(32) for service in project.standby.services})
     if key in ("databaseMasterPassword", "signingKey"):
         return secrets.token_urlsafe(48)
+    if key == "cacheAuthToken":  # ElastiCache takes no "_"
+        return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(64))
     raise ValueError(key)
 
 

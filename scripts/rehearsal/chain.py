@@ -2,8 +2,8 @@
 
 Only waits that the sandbox really imposes are in it, so that the bound means something: calls that answer at once
 (listener rules, secrets, the schedule) count as nothing, and so does the first health check, which the sandbox makes as
-soon as a target is registered. NAT runs beside the restore. After the takeover the public name and the standard
-services follow beside each other, and the longer of the two counts.
+soon as a target is registered. NAT runs beside the restore. After the takeover the public name, the standard services
+and the cache follow beside each other, and the longest of them counts.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def promotion() -> list[Link]:
             "they need the database's address and login; at their first health check the takeover follows",
             DURATIONS["ecs.task_start"].source,
         ),
-        max(_public_name(), _standard_tasks(), key=lambda link: link.minutes),
+        max(_public_name(), _standard_tasks(), _cache(), key=lambda link: link.minutes),
     ]
 
 
@@ -74,6 +74,15 @@ def _standard_tasks() -> Link:
         minutes("ecs.task_start"),
         "after the takeover, so that they can't hold it up; `pulumi up` waits until they run",
         DURATIONS["ecs.task_start"].source,
+    )
+
+
+def _cache() -> Link:
+    return Link(
+        "make the cache",
+        minutes("elasticache.create"),
+        "after the takeover, beside the standard services; `pulumi up` waits until it is available",
+        DURATIONS["elasticache.create"].source,
     )
 
 

@@ -24,10 +24,11 @@ LOGINS = {
     "notifications": "pw-notifications",
     "sync": "pw-sync",
 }
-PASSWORDS = ("pw-master", *LOGINS.values(), "pw-registry", "pw-signing")
+PASSWORDS = ("pw-master", *LOGINS.values(), "pw-token-of-the-cache", "pw-registry", "pw-signing")
 SECURE = {
     "databaseMasterPassword": "pw-master",
     "databasePasswords": json.dumps(LOGINS),
+    "cacheAuthToken": "pw-token-of-the-cache",
     "registryCredential": json.dumps({"username": "robot", "password": "pw-registry"}),
     "signingKey": "pw-signing",
 }

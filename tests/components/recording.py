@@ -93,6 +93,7 @@ class _Outputs(mocks.Mocks):
             "zoneId": "ZELB",
             "certificateArn": f"arn:aws:{args.name}",
             "address": f"{args.name}.rds.amazonaws.com",
+            "primaryEndpointAddress": f"master.{args.name}.cache.amazonaws.com",
             "keyId": f"{args.name}-key-id",
             "port": 5432,
             "resourceId": f"db-{args.name}",

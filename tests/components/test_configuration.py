@@ -30,6 +30,7 @@ PASSWORDS = {name: f"pw-{name}" for name in (*CRITICAL, *STANDARD)}
 SECURE = {
     f"{PROJECT}:databaseMasterPassword": "pw-master",
     f"{PROJECT}:databasePasswords": json.dumps(PASSWORDS),
+    f"{PROJECT}:cacheAuthToken": "pw-token-of-the-cache",
     f"{PROJECT}:registryCredential": json.dumps({"username": "robot", "password": "pw-registry"}),
     f"{PROJECT}:signingKey": "pw-signing",
 }
@@ -124,7 +125,7 @@ def test_an_unknown_key_lists_the_known_ones() -> None:
 
 def test_secure_keys_are_known_and_what_the_engine_gives_is_not_configurable() -> None:
     message = refused({("zzz",): 1})
-    for key in ("databaseMasterPassword", "databasePasswords", "registryCredential", "signingKey", "defaults"):
+    for key in ("databaseMasterPassword", "cacheAuthToken", "registryCredential", "signingKey", "defaults"):
         assert key in message
     known = message.partition("known here: ")[2].split(", ")
     assert not {"project", "stack", "region"} & set(known)
@@ -188,19 +189,20 @@ def test_secure_values_are_secret_outputs() -> None:
             "master": secure.database_master_password,
             "signing": secure.signing_key,
             "registry": secure.registry_credential,
+            "cache": secure.cache_auth_token,
         }
         return {name: await resolved(output) for name, output in outputs.items()}
 
     found = asyncio.run(values())
     assert all(secret for _, secret in found.values())
     assert json.loads(found.pop("registry")[0]) == {"username": "robot", "password": "pw-registry"}
-    expected = {**PASSWORDS, "master": "pw-master", "signing": "pw-signing"}
+    expected = {**PASSWORDS, "master": "pw-master", "signing": "pw-signing", "cache": "pw-token-of-the-cache"}
     assert {name: text for name, (text, _) in found.items()} == expected
 
 
 def test_missing_secure_values_are_named_all_at_once() -> None:
     message = secure_refused({f"{PROJECT}:signingKey": "pw-signing"})
-    for key in ("databaseMasterPassword", "databasePasswords", "registryCredential"):
+    for key in ("databaseMasterPassword", "databasePasswords", "cacheAuthToken", "registryCredential"):
         assert f"Pulumi.south-africa.yaml: {PROJECT}:{key} = (missing): written encrypted by `dr bootstrap`" in message
     assert "signingKey" not in message
 
@@ -210,6 +212,13 @@ def test_missing_secure_values_are_named_all_at_once() -> None:
 def test_a_malformed_secure_value_is_never_shown(key: str, value: str) -> None:
     message = secure_refused({**SECURE, f"{PROJECT}:{key}": value})
     assert f"{PROJECT}:{key} = [secret]: must be an object {{" in message
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("token", ["hunter2", "hunter2" * 20, "hunter2_with_underscores", "hunter2 with spaces"])
+def test_a_token_that_elasticache_refuses_is_refused_and_never_shown(token: str) -> None:
+    message = secure_refused({**SECURE, f"{PROJECT}:cacheAuthToken": token})
+    assert f"{PROJECT}:cacheAuthToken = [secret]: must be 16 to 128 letters, digits or" in message
     assert "hunter2" not in message
 
 

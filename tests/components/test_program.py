@@ -70,7 +70,7 @@ WITHIN_A_PARENT = {
     "aws:route53/record:Record",
     "aws:s3/inventory:Inventory",
 }
-NAME_INPUTS = ("name", "bucket", "identifier", "finalSnapshotIdentifier")
+NAME_INPUTS = ("name", "bucket", "identifier", "finalSnapshotIdentifier", "replicationGroupId")
 
 
 @pytest.fixture(params=STATES, ids=lambda program: f"{program.stack}-{'standby' if program.standby else 'serving'}")
@@ -108,6 +108,7 @@ def test_a_promotion_only_adds_and_updates() -> None:
         "aws:ec2/eip:Eip",
         "aws:ec2/natGateway:NatGateway",
         "aws:ec2/route:Route",
+        "aws:elasticache/replicationGroup:ReplicationGroup",
         "aws:lambda/invocation:Invocation",
         "aws:rds/instance:Instance",
         "platform:services:Autoscaling",
@@ -171,6 +172,8 @@ def test_what_the_critical_services_do_not_need_does_not_delay_them() -> None:
         "services-sync",
         "standard-logins",
         "standard-logins-sync",
+        "cache",
+        "cache-imports",
         "storage-page-index",
         "dns-secondary",
         "dns-witness-alb",

@@ -15,7 +15,7 @@ SECRET = "aws:secretsmanager/secret:Secret"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
 STANDBY, PROMOTED, PRIMARY = Program(SOUTH_AFRICA, True), Program(SOUTH_AFRICA, False), Program(KENYA, False)
 SERVICES = ("api-gateway", "audio-processing", "crisis-detection", "notifications", "sync")
-NOUNS = {"database-master", "registry", *(f"database-{service}" for service in SERVICES)}
+NOUNS = {"cache", "database-master", "registry", *(f"database-{service}" for service in SERVICES)}
 
 
 def login(program: Program, noun: str) -> dict[str, Any]:

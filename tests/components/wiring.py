@@ -44,6 +44,7 @@ class Spec:
     max_count: int = 10
     audio: Literal["none", "read", "write"] = "none"
     scratch: bool = False
+    needs_cache: bool = False
 
     @property
     def image_reference(self) -> str:
@@ -205,6 +206,7 @@ class Stack:
                 registry_secret_arn="arn:aws:secretsmanager:registry",
                 signing_key_secret_arn="arn:aws:secretsmanager:signing",
                 database_secret_arns={spec.name: f"arn:aws:secretsmanager:{spec.name}" for spec in self.specs},
+                cache_secret_arn="arn:aws:secretsmanager:cache",
                 critical_after=[*network.outbound, *network.ready, *balancer.forwarding, *login],
             ),
         )

@@ -227,6 +227,34 @@ aws.rds.Instance(
     tags=TAGS,
 )
 
+# -- cache
+cache_subnets = aws.elasticache.SubnetGroup("cache", name="every-type", subnet_ids=subnets, tags=TAGS)
+cache_parameters = aws.elasticache.ParameterGroup(
+    "cache",
+    name="every-type",
+    family="valkey8",
+    parameters=[aws.elasticache.ParameterGroupParameterArgs(name="maxmemory-policy", value="allkeys-lru")],
+    tags=TAGS,
+)
+aws.elasticache.ReplicationGroup(
+    "cache",
+    replication_group_id="every-type",
+    description="Every type",
+    engine="valkey",
+    engine_version="8.1",
+    node_type="cache.t4g.small",
+    subnet_group_name=cache_subnets.name,
+    security_group_ids=[group.id],
+    parameter_group_name=cache_parameters.name,
+    at_rest_encryption_enabled=True,
+    kms_key_id=key.arn,
+    transit_encryption_enabled=True,
+    auth_token=PASSWORD,
+    snapshot_retention_limit=7,
+    apply_immediately=True,
+    tags=TAGS,
+)
+
 # -- traffic
 certificate = aws.acm.Certificate("public", domain_name="every-type.example.org", validation_method="DNS", tags=TAGS)
 option = certificate.domain_validation_options[0]

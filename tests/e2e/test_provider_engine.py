@@ -119,6 +119,7 @@ def _check_state(site: Site) -> None:
     stored = {item["type"]: item for item in resources}
     for token, name in (
         ("aws:rds/instance:Instance", "password"),
+        ("aws:elasticache/replicationGroup:ReplicationGroup", "authToken"),
         ("aws:secretsmanager/secretVersion:SecretVersion", "secretString"),
     ):
         for part in ("inputs", "outputs"):

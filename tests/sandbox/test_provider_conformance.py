@@ -10,6 +10,7 @@ import pytest
 from sandbox.provider.model import model
 from sandbox.provider.tables import TABLE
 from tests.sandbox import (
+    provider_trials_cache,
     provider_trials_data,
     provider_trials_messages,
     provider_trials_network,
@@ -23,6 +24,7 @@ TRIALS: Final = {
     **provider_trials_data.TRIALS,
     **provider_trials_messages.TRIALS,
     **provider_trials_records.TRIALS,
+    **provider_trials_cache.TRIALS,
 }
 # What AWS itself keeps when Pulumi deletes: the plugin leaves the same behind.
 LEFT_BEHIND: Final = {
@@ -34,8 +36,11 @@ LEFT_BEHIND: Final = {
 }
 # A call leaves nothing that could be asked for later, so only the state knows it.
 NOT_ADOPTABLE: Final = {"aws:lambda/invocation:Invocation"}
-# An emulated database listens where this machine has room.
-NOT_COMPARED: Final = {"aws:rds/instance:Instance": {"port"}}
+# An emulated database or cache listens where this machine has room.
+NOT_COMPARED: Final = {
+    "aws:rds/instance:Instance": {"port"},
+    "aws:elasticache/replicationGroup:ReplicationGroup": {"port"},
+}
 
 
 @pytest.fixture(scope="module")

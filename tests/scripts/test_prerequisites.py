@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from components.configuration import CACHE_TOKEN
 from scripts.clients import Clients
 from scripts.errors import AwsError, IncompleteError, RefusedError
 from scripts.prerequisites import backend, documents, plan, secrets
@@ -246,11 +247,12 @@ def test_a_credential_comes_from_a_file(tmp_path: Path) -> None:
         secrets.read_registry_credential(tmp_path / "absent.json")
 
 
-def test_generated_secrets_are_strong_and_accepted_by_rds(project: Project) -> None:
+def test_generated_secrets_are_strong_and_accepted_by_aws(project: Project) -> None:
     password = secrets.generate("databaseMasterPassword", project)
     assert 8 <= len(password) <= 128
     assert not set(password) & set("/@\" '")
     assert password != secrets.generate("databaseMasterPassword", project)
+    assert CACHE_TOKEN.fullmatch(secrets.generate("cacheAuthToken", project))
     assert set(json.loads(secrets.generate("databasePasswords", project))) == {
         service.name for service in project.standby.services
     }

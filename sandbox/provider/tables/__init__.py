@@ -13,6 +13,7 @@ MODULES: Final = (
     "cloudwatch",
     "discovery",
     "ecs",
+    "elasticache",
     "iam",
     "kms",
     "lambda_",
