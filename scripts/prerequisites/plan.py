@@ -8,6 +8,7 @@ from scripts.project import Project
 SERVICE_LINKED_ROLES = {
     "ecs.amazonaws.com": "AWSServiceRoleForECS",
     "ecs.application-autoscaling.amazonaws.com": "AWSServiceRoleForApplicationAutoScaling_ECSService",
+    "elasticache.amazonaws.com": "AWSServiceRoleForElastiCache",
     "rds.amazonaws.com": "AWSServiceRoleForRDS",
     "elasticloadbalancing.amazonaws.com": "AWSServiceRoleForElasticLoadBalancing",
 }

@@ -51,8 +51,9 @@ class Caches:
         cloud.on_restore(self._bring_back)
         cloud.on_stop(self._stop)
 
-    def of(self, region: str) -> list[Group]:
-        return [group for group in list(self.groups.values()) if group.region == region]
+    def of(self, region: str | None = None) -> list[Group]:
+        """The groups of a region, or all."""
+        return [group for group in list(self.groups.values()) if region in (None, group.region)]
 
     # -- creation -----------------------------------------------------------------------------------------------
     def create(self, region: str, given: Wanted) -> Wanted:

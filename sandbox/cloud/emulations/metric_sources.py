@@ -12,12 +12,12 @@ from typing import Any
 import pg8000.native
 from moto.acm.models import acm_backends
 from moto.ecs.models import ecs_backends
-from moto.elasticache.models import elasticache_backends
 from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
 from sandbox.clock import Clock
 from sandbox.cloud.context import ACCOUNT
+from sandbox.cloud.emulations import caches as cache_emulation
 from sandbox.cloud.emulations import certificates, databases, dns, load_balancers, objects, queues, targets
 from sandbox.cloud.emulations.database_instance import Instance
 from sandbox.cloud.emulations.ecs_model import EcsService
@@ -124,7 +124,7 @@ class DatabaseServers:
 
 
 def caches() -> Iterator[Measure]:
-    """AWS/ElastiCache: of each node of an available group, by cluster and by node ("Metrics for Valkey …")."""
+    """AWS/ElastiCache: of each node of a group that runs, by cluster and by node ("Metrics for Valkey …")."""
     levels = {
         "CPUUtilization": (IDLE_PERCENT, "Percent"),
         "EngineCPUUtilization": (IDLE_PERCENT, "Percent"),
@@ -133,15 +133,11 @@ def caches() -> Iterator[Measure]:
         "CurrConnections": (1.0, "Count"),
         "Evictions": (0.0, "Count"),
     }
-    for region, backend in list(elasticache_backends[ACCOUNT].items()):
-        for group in list(backend.replication_groups.values()):
-            for cluster in group.member_clusters if group.status == "available" else ():
-                for dimensions in (
-                    {"CacheClusterId": cluster},
-                    {"CacheClusterId": cluster, "CacheNodeId": "0001"},
-                ):
-                    for name, (value, unit) in levels.items():
-                        yield Measure(region, "AWS/ElastiCache", name, dimensions, value, unit)
+    for group in cache_emulation.running().of():
+        for cluster in group.members if group.reachable else ():
+            for dimensions in ({"CacheClusterId": cluster}, {"CacheClusterId": cluster, "CacheNodeId": "0001"}):
+                for name, (value, unit) in levels.items():
+                    yield Measure(group.region, "AWS/ElastiCache", name, dimensions, value, unit)
 
 
 def replication() -> Iterator[Measure]:

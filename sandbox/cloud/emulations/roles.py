@@ -33,7 +33,9 @@ def _create(iam: IAMBackend, service_name: str, description: str) -> Any:
 
 def install(_cloud: Cloud) -> None:
     """Complete moto's list of names (IAM user guide, services that work with IAM)."""
-    SERVICE_NAME_CONVERSION.update({"ecs": "ECS", "rds": "RDS", "elasticloadbalancing": "ElasticLoadBalancing"})
+    SERVICE_NAME_CONVERSION.update(
+        {"ecs": "ECS", "elasticache": "ElastiCache", "elasticloadbalancing": "ElasticLoadBalancing", "rds": "RDS"}
+    )
     create = IAMBackend.create_service_linked_role
 
     def create_service_linked_role(self: IAMBackend, service_name: str, description: str, suffix: str) -> Any:
