@@ -14,6 +14,8 @@ RUNTIME = "python3.13"
 LOG_DAYS = 90
 # The shortest that the scheduler and Lambda accept.
 EVENT_SECONDS = 60
+# The longest that SQS keeps a message: whoever comes back from a holiday still finds what failed.
+DEAD_LETTER_SECONDS = 14 * 24 * 3600
 # What Lambda itself needs to attach a function to a network ("Giving Lambda functions access to resources in an
 # Amazon VPC", Lambda developer guide). EC2 offers no narrower resource for describing and deleting.
 NETWORK_ACTIONS = (
@@ -63,10 +65,12 @@ class ScheduledFunctionArgs:
 class ScheduledFunction(pulumi.ComponentResource):
     """The function, and the schedule whose `state` is all that a promotion may change here.
 
-    `ready`: what must exist before the function can do its work.
+    Ticks that cannot be delivered and calls that fail end in a queue of dead letters. `ready`: what must exist before
+    the function can do its work.
     """
 
     function_name: pulumi.Output[str]
+    dead_letters_name: pulumi.Output[str]
 
     def __init__(self, name: str, args: ScheduledFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:functions:ScheduledFunction", name, {}, opts)
@@ -82,18 +86,22 @@ class ScheduledFunction(pulumi.ComponentResource):
             tags=dict(args.tags),
             opts=self._child,
         )
+        letters = self._dead_letters()
+        self.dead_letters_name = letters.name
         role = self._role("runs", policies.trust("lambda.amazonaws.com"))
         permissions = aws.iam.RolePolicy(
             f"{name}-runs",
             name="work",
             role=role.name,
-            policy=pulumi.Output.all(logs.arn, args.statements).apply(lambda given: self._permissions(*given)),
+            policy=pulumi.Output.all(logs.arn, letters.arn, args.statements).apply(
+                lambda given: self._permissions(*given)
+            ),
             opts=self._child,
         )
         function = self._deploy(role, logs, permissions)
         self.function_name = function.name
         self.ready: list[pulumi.Resource] = [function, permissions]
-        self.schedule = self._schedule(function, self._call_once(function))
+        self.schedule = self._schedule(function, letters, self._call_once(function, letters, permissions))
         self.register_outputs({"function_name": self.function_name, "schedule": self.schedule.name})
 
     def _role(self, purpose: str, trust: str) -> aws.iam.Role:
@@ -105,8 +113,22 @@ class ScheduledFunction(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _permissions(self, log_arn: str, statements: Sequence[Mapping[str, Any]]) -> str:
-        own = [policies.allow("WriteLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_arn}:*"])]
+    def _dead_letters(self) -> aws.sqs.Queue:
+        return aws.sqs.Queue(
+            f"{self._name}-dead-letters",
+            name=naming.physical(self._args.short_name, f"{self._args.noun}-dead-letters", "queue"),
+            message_retention_seconds=DEAD_LETTER_SECONDS,
+            # Encrypted by SQS itself: with our key the scheduler and Lambda would need it, for a time and an error.
+            sqs_managed_sse_enabled=True,
+            tags=dict(self._args.tags),
+            opts=self._child,
+        )
+
+    def _permissions(self, log_arn: str, letters_arn: str, statements: Sequence[Mapping[str, Any]]) -> str:
+        own = [
+            policies.allow("WriteLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_arn}:*"]),
+            policies.allow("DeadLetters", ["sqs:SendMessage"], [letters_arn]),
+        ]
         if self._args.network is not None:
             arn = f"arn:aws:lambda:{self._args.region}:{self._args.account_id}:function:{self._function}"
             own += [policies.allow("AttachNetwork", NETWORK_ACTIONS, ["*"]), only_lambda_itself(arn)]
@@ -146,7 +168,9 @@ class ScheduledFunction(pulumi.ComponentResource):
             subnet_ids=network.subnet_ids, security_group_ids=[network.security_group_id]
         )
 
-    def _call_once(self, function: aws.lambda_.Function) -> aws.lambda_.FunctionEventInvokeConfig:
+    def _call_once(
+        self, function: aws.lambda_.Function, letters: aws.sqs.Queue, permissions: pulumi.Resource
+    ) -> aws.lambda_.FunctionEventInvokeConfig:
         """The scheduler hands a tick over and is done: it is Lambda that would call a failed function twice more, with
         the old time and, minutes later, beside the next ticks or after the schedule was turned off ("Invoke a Lambda
         function on a schedule" and "Configuring error handling for asynchronous invocations", Lambda developer guide).
@@ -156,10 +180,16 @@ class ScheduledFunction(pulumi.ComponentResource):
             function_name=function.name,
             maximum_event_age_in_seconds=EVENT_SECONDS,
             maximum_retry_attempts=0,
-            opts=self._child,
+            destination_config=aws.lambda_.FunctionEventInvokeConfigDestinationConfigArgs(
+                on_failure=aws.lambda_.FunctionEventInvokeConfigDestinationConfigOnFailureArgs(destination=letters.arn)
+            ),
+            # Lambda refuses a destination that the function's role may not reach.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permissions]),
         )
 
-    def _schedule(self, function: aws.lambda_.Function, once: pulumi.Resource) -> aws.scheduler.Schedule:
+    def _schedule(
+        self, function: aws.lambda_.Function, letters: aws.sqs.Queue, once: pulumi.Resource
+    ) -> aws.scheduler.Schedule:
         args = self._args
         group = f"arn:aws:scheduler:{args.region}:{args.account_id}:schedule-group/default"
         # Only on behalf of this account's schedules ("Confused deputy prevention", EventBridge Scheduler user guide).
@@ -169,8 +199,11 @@ class ScheduledFunction(pulumi.ComponentResource):
             f"{self._name}-starts",
             name="invoke",
             role=role.name,
-            policy=function.arn.apply(
-                lambda arn: policies.document(policies.allow("Invoke", ["lambda:InvokeFunction"], [arn]))
+            policy=pulumi.Output.all(function.arn, letters.arn).apply(
+                lambda arns: policies.document(
+                    policies.allow("Invoke", ["lambda:InvokeFunction"], arns[:1]),
+                    policies.allow("DeadLetters", ["sqs:SendMessage"], arns[1:]),
+                )
             ),
             opts=self._child,
         )
@@ -189,6 +222,7 @@ class ScheduledFunction(pulumi.ComponentResource):
                 retry_policy=aws.scheduler.ScheduleTargetRetryPolicyArgs(
                     maximum_event_age_in_seconds=EVENT_SECONDS, maximum_retry_attempts=0
                 ),
+                dead_letter_config=aws.scheduler.ScheduleTargetDeadLetterConfigArgs(arn=letters.arn),
             ),
             # A tick before the role may invoke is lost, and nothing tells.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission, once]),

@@ -18,6 +18,15 @@ from components.watches_recovery import FunctionWatch
 
 SOURCE = Path(__file__).parent / "functions" / "snapshot_cycle"
 EVERY_MINUTES = 5
+# What the function tells CloudWatch in this region, each with the dimension `Stack` = the standby stack.
+METRIC_NAMESPACE = "MentalHealthPlatform"
+STACK_DIMENSION = "Stack"
+NEWEST_COPY_AGE = "NewestCopyAge"
+"""Minutes since the data of the newest usable copy was current; missing while there is no copy or it is not known."""
+COPY_CYCLE_RUNS = "CopyCycleRuns"
+"""1 for each tick that did all its steps without a failure."""
+FULL_COPIES = "FullCopies"
+"""1 for each copy of another database than before, which cannot be incremental."""
 TIMEOUT_SECONDS = 120
 MEMORY_MIB = 256
 
@@ -90,6 +99,8 @@ def environment(args: SnapshotCycleArgs) -> dict[str, pulumi.Input[str]]:
         "MADE_BY": naming.SNAPSHOT_CYCLE,
         "SOURCE_TAG": naming.SOURCE_TAG,
         "UNUSABLE_TAG": naming.UNUSABLE_TAG,
+        "METRIC_NAMESPACE": METRIC_NAMESPACE,
+        "STACK": args.tags["Stack"],
         "COPY_TAGS": json.dumps(args.tags, sort_keys=True),
     }
 
@@ -121,6 +132,13 @@ def statements(args: SnapshotCycleArgs, key_arn: str) -> list[dict[str, Any]]:
             {"StringEquals": {f"aws:ResourceTag/{naming.MADE_BY_TAG}": naming.SNAPSHOT_CYCLE}},
         ),
         *_keys(args, key_arn),
+        # PutMetricData knows no resource: the namespace is all that it can be limited by.
+        policies.allow(
+            "Metrics",
+            ["cloudwatch:PutMetricData"],
+            ["*"],
+            {"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}},
+        ),
         policies.allow(
             "SignOfLife",
             ["ssm:GetParameter", "ssm:PutParameter"],

@@ -109,6 +109,7 @@ def test_the_cycle_may_do_every_call_of_its_source() -> None:
         "rds:CrossRegionCommunication",
         "rds:AddTagsToResource",
         "rds:DeleteDBSnapshot",
+        "cloudwatch:PutMetricData",
         "ssm:GetParameter",
         "ssm:PutParameter",
     } <= actions

@@ -59,6 +59,7 @@ EVERY_RESOURCE = {
     ("health-check-alerts", "PublishAlarms"),
     ("keys-key", "DelegateToIam"),
     ("keys-key", "EncryptLogs"),
+    ("snapshots-runs", "Metrics"),
     ("snapshots-runs", "ReachSource"),
 }
 # Physical names that are meant to be the same in both regions: a service's name within its cluster, its scaling

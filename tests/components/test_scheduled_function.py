@@ -59,8 +59,10 @@ def test_each_role_is_for_one_service(recording: Recording, name: str) -> None:
 
 
 def test_the_schedules_role_starts_this_function_and_does_nothing_else(recording: Recording, name: str) -> None:
-    (statement,) = granted(recording, f"{name}-starts").values()
-    assert (statement["Action"], statement["Resource"]) == (["lambda:InvokeFunction"], [f"arn:aws:{name}"])
+    statements = granted(recording, f"{name}-starts")
+    assert set(statements) == {"Invoke", "DeadLetters"}
+    invoke = statements["Invoke"]
+    assert (invoke["Action"], invoke["Resource"]) == (["lambda:InvokeFunction"], [f"arn:aws:{name}"])
     (trusted,) = json.loads(recording.one(ROLE, f"{name}-starts").inputs["assumeRolePolicy"])["Statement"]
     group = f"arn:aws:scheduler:af-south-1:{ACCOUNT}:schedule-group/default"
     assert trusted["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": group}}
@@ -84,3 +86,18 @@ def test_only_a_function_in_the_network_may_attach_itself_to_it(recording: Recor
     attach = granted(recording, "database-roles-runs")["AttachNetwork"]
     assert attach["Action"] == list(NETWORK_ACTIONS)
     assert not {"AttachNetwork", "NotTheCode"} & set(granted(recording, "snapshots-runs"))
+
+
+def test_what_fails_or_cannot_be_delivered_ends_in_a_queue(recording: Recording, name: str) -> None:
+    queue = recording.one("aws:sqs/queue:Queue", f"{name}-dead-letters").inputs
+    assert queue["name"] == f"mental-health-platform-sa-{FUNCTIONS[name]}-dead-letters"
+    assert (queue["messageRetentionSeconds"], queue["sqsManagedSseEnabled"]) == (14 * 24 * 3600, True)
+    arn = f"arn:aws:{name}-dead-letters"
+    assert recording.one(SCHEDULE, name).inputs["target"]["deadLetterConfig"] == {"arn": arn}
+    once = recording.one(CALL_ONCE, f"{name}-once")
+    assert once.inputs["destinationConfig"] == {"onFailure": {"destination": arn}}
+    # Lambda refuses a destination that the function may not reach.
+    assert (POLICY, f"{name}-runs") in once.dependency_keys
+    for policy in (f"{name}-starts", f"{name}-runs"):
+        letters = granted(recording, policy)["DeadLetters"]
+        assert (letters["Action"], letters["Resource"]) == (["sqs:SendMessage"], [arn])

@@ -27,6 +27,8 @@ VARIABLES = {
     "MADE_BY": naming.SNAPSHOT_CYCLE,
     "SOURCE_TAG": naming.SOURCE_TAG,
     "UNUSABLE_TAG": naming.UNUSABLE_TAG,
+    "METRIC_NAMESPACE": "MentalHealthPlatform",
+    "STACK": "south-africa",
     "COPY_TAGS": '{"Platform": "mental-health-platform", "Stack": "south-africa"}',
 }
 OURS = {naming.MADE_BY_TAG: naming.SNAPSHOT_CYCLE, naming.SOURCE_TAG: "db-KENYA"}
@@ -116,6 +118,9 @@ class Region:
         if self.sign_of_life is None:
             raise refused("ParameterNotFound")
         return {"Parameter": {"Value": self.sign_of_life}}
+
+    def put_metric_data(self, **arguments: Any) -> None:
+        self._call("put_metric_data", **arguments)
 
     def put_parameter(self, **arguments: Any) -> None:
         self._call("put_parameter", **arguments)
@@ -275,7 +280,7 @@ def test_a_serving_later_generation_is_the_source() -> None:
 def test_another_database_under_the_old_name_means_a_full_copy_and_it_says_so() -> None:
     there = Region([database(resource="db-NEW")], [snapshot(20)])
     here = Region(snapshots=[copied(35)])
-    assert "the primary is another database (db-NEW): this will be a full copy" in notes(tick(here, there))
+    assert "FULL COPY: the primary is another database now (db-NEW, before db-KENYA)" in notes(tick(here, there))
     same = tick(Region(snapshots=[copied(35)]), Region([database()], [snapshot(20)]))
     assert "full copy" not in notes(same)
 
@@ -345,4 +350,4 @@ def test_two_regions_are_asked_and_no_other(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(handler, "_client", client)
     handler.handler({"time": "2026-03-02T09:00:00Z"}, None)
-    assert sorted(asked) == [("rds", HERE), ("rds", THERE), ("ssm", HERE)]
+    assert sorted(asked) == [("cloudwatch", HERE), ("rds", HERE), ("rds", THERE), ("ssm", HERE)]

@@ -66,3 +66,8 @@ def test_copies_are_encrypted_with_this_regions_key(granted: dict[str, dict[str,
 def test_it_writes_one_parameter(granted: dict[str, dict[str, Any]]) -> None:
     name = naming.sign_of_life_parameter("sa")
     assert granted["SignOfLife"]["Resource"] == [f"arn:aws:ssm:af-south-1:{ACCOUNT}:parameter{name}"]
+
+
+def test_it_tells_figures_of_one_namespace_only(granted: dict[str, dict[str, Any]]) -> None:
+    assert granted["Metrics"]["Action"] == ["cloudwatch:PutMetricData"]
+    assert granted["Metrics"]["Condition"] == {"StringEquals": {"cloudwatch:namespace": "MentalHealthPlatform"}}

@@ -325,8 +325,14 @@ def _invocation(lab: Lab) -> Trial:
 
 @TRIALS.of("aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig")
 def _event_invoke_config(lab: Lab) -> Trial:
-    given = {"functionName": lab.function().id, "maximumEventAgeInSeconds": 60, "maximumRetryAttempts": 0}
-    changed = {"maximumEventAgeInSeconds": 120, "maximumRetryAttempts": 1}
+    letters = lab.make("aws:sqs/queue:Queue", name=lab.name("letters"), sqsManagedSseEnabled=True)
+    given = {
+        "functionName": lab.function().id,
+        "maximumEventAgeInSeconds": 60,
+        "maximumRetryAttempts": 0,
+        "destinationConfig": {"onFailure": {"destination": letters.state["arn"]}},
+    }
+    changed = {"maximumEventAgeInSeconds": 120, "maximumRetryAttempts": 1, "destinationConfig": None}
     return Trial(given, changed, {"functionName": "another"})
 
 
@@ -336,6 +342,7 @@ def _schedule(lab: Lab) -> Trial:
         "arn": lab.function().state["arn"],
         "roleArn": lab.role("scheduler.amazonaws.com").state["arn"],
         "input": json.dumps({"time": "<aws.scheduler.scheduled-time>"}),
+        "deadLetterConfig": {"arn": lab.make("aws:sqs/queue:Queue", name=lab.name("letters")).state["arn"]},
         "retryPolicy": {"maximumRetryAttempts": 0, "maximumEventAgeInSeconds": 300},
     }
     given = {

@@ -73,6 +73,12 @@ def next_copy(source: Sequence[Snapshot], copies: Sequence[Snapshot], at_once: i
     return newest if not known or _minute(newest) > max(known) else None
 
 
+def age(copies: Iterable[Snapshot], now: datetime) -> timedelta | None:
+    """How old the data of the newest usable copy is; None without one."""
+    times = [copy.data_time for copy in copies if copy.available and not copy.unusable and copy.data_time is not None]
+    return now - max(times) if times else None
+
+
 def _minute(snapshot: Snapshot) -> datetime:
     """By the minute in the name where there is one, so that a snapshot and its running copy compare equal."""
     named = time_in_name(snapshot.identifier)

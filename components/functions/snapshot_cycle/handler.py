@@ -2,7 +2,8 @@
 
 Runs in the standby region every few minutes. Each tick looks at both regions and does what is missing: prune, take a
 snapshot in the primary, copy the newest one here. A step that AWS refuses because something is busy or a quota is full
-is logged with the reason and left to the next tick; any other error fails the tick after all steps were tried.
+is logged with the reason and left to the next tick; any other error fails the tick after all steps were tried. How old
+the newest copy is goes to CloudWatch in this region, where an alarm waits for it.
 """
 
 import json
@@ -19,9 +20,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 # In Lambda the function's own folder is where imports begin; type checks see it from the project's.
 if TYPE_CHECKING:
-    from components.functions.snapshot_cycle.decisions import Database, Snapshot, due, next_copy, prunable, stamped
+    from components.functions.snapshot_cycle.decisions import Database, Snapshot, age, due, next_copy, prunable, stamped
 else:
-    from decisions import Database, Snapshot, due, next_copy, prunable, stamped
+    from decisions import Database, Snapshot, age, due, next_copy, prunable, stamped
 
 SNAPSHOT_EVERY = timedelta(minutes=15)
 COPIES_AT_ONCE = 4
@@ -56,6 +57,8 @@ class Environment:
     made_by: str
     source_tag: str
     unusable_tag: str
+    metric_namespace: str
+    stack: str
     copy_tags: Mapping[str, str]
 
     @classmethod
@@ -84,6 +87,8 @@ class Cycle:
         self._here = client("rds", environment.region)
         self._there = client("rds", environment.source_region)
         self._parameters = client("ssm", environment.region)
+        self._metrics = client("cloudwatch", environment.region)
+        self._full_copies = 0
         self._log: list[dict[str, str]] = []
         self._errors: list[str] = []
 
@@ -98,6 +103,7 @@ class Cycle:
         if copies is not None and source is not None:
             self._prune("prune here", self._here, copies, frozenset())
             self._pull(source, copies)
+        self._step("metrics", lambda: self._publish(copies))
         result = {"time": self._now.isoformat(), "log": self._log, "errors": self._errors}
         print(json.dumps(result))
         if self._errors:
@@ -116,10 +122,16 @@ class Cycle:
         if chosen is None:
             self._note("copy", "nothing newer to copy, or enough copies are running")
             return
+        started = self._step("copy", lambda: self._copy(source, chosen))
         previous = {copy.source for copy in copies if copy.source is not None}
-        if previous and source.resource_id not in previous:
-            self._note("copy", f"the primary is another database ({source.resource_id}): this will be a full copy")
-        self._step("copy", lambda: self._copy(source, chosen))
+        if started and previous and source.resource_id not in previous:
+            self._full_copies += 1
+            self._note(
+                "copy",
+                f"FULL COPY: the primary is another database now ({source.resource_id}, before "
+                f"{', '.join(sorted(previous))}). Nothing of the earlier copies can be reused: until this one is "
+                "available, which can take hours, the newest copy is of the earlier database.",
+            )
 
     def _sources(self) -> list[Database]:
         pages = self._there.get_paginator("describe_db_instances").paginate()
@@ -199,7 +211,8 @@ class Cycle:
         self._there.create_db_snapshot(DBInstanceIdentifier=source.identifier, DBSnapshotIdentifier=name, Tags=tags)
         self._note("snapshot", f"started {name}")
 
-    def _copy(self, source: Database, snapshot: Snapshot) -> None:
+    def _copy(self, source: Database, snapshot: Snapshot) -> str:
+        """Start the copy; its name."""
         if snapshot.data_time is None:
             raise ValueError(f"{snapshot.identifier} has no time")
         name = stamped(source.identifier, snapshot.data_time) if snapshot.automated else snapshot.identifier
@@ -214,6 +227,28 @@ class Cycle:
             Tags=tags,
         )
         self._note("copy", f"started {name}")
+        return name
+
+    def _publish(self, copies: list[Snapshot] | None) -> None:
+        """Tell how old the newest copy is, and that this tick did its work. What is not known is not told: alarms take
+        silence for the worst."""
+        figures = {"CopyCycleRuns": 0 if self._errors else 1, "FullCopies": self._full_copies}
+        values = {name: float(count) for name, count in figures.items() if count}
+        newest = age(copies, self._now) if copies is not None else None
+        if newest is not None:
+            values["NewestCopyAge"] = newest.total_seconds() / 60
+            self._note("metrics", f"the newest copy is {values['NewestCopyAge']:.0f} minutes old")
+        if not values:
+            return
+        dimension = {"Name": "Stack", "Value": self._environment.stack}
+        self._metrics.put_metric_data(
+            Namespace=self._environment.metric_namespace,
+            MetricData=[
+                # CloudWatch has no unit for minutes.
+                {"MetricName": name, "Dimensions": [dimension], "Timestamp": self._now, "Value": value, "Unit": "None"}
+                for name, value in values.items()
+            ],
+        )
 
     def _tag_list(self, extra: Mapping[str, str]) -> list[dict[str, str]]:
         tags = {**extra, self._environment.made_by_tag: self._environment.made_by}

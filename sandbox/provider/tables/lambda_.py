@@ -169,6 +169,13 @@ def _configure_events(op: Operation) -> str:
     return str(op.inputs["functionName"])
 
 
+def _destinations(_: Operation, found: Description) -> dict[str, Any] | None:
+    """Lambda answers with both kinds, also where there is no destination."""
+    kinds = found.get("DestinationConfig") or {}
+    given = {"onFailure": kinds.get("OnFailure"), "onSuccess": kinds.get("OnSuccess")}
+    return {name: {"destination": kind["Destination"]} for name, kind in given.items() if kind} or None
+
+
 EVENT_INVOKE_CONFIG: Final = Resource(
     token="aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
     service="lambda",
@@ -179,10 +186,16 @@ EVENT_INVOKE_CONFIG: Final = Resource(
         f("functionName", get=lambda op, _: op.id, replace=True),
         f("maximumEventAgeInSeconds"),
         f("maximumRetryAttempts", default=2),
+        f(
+            "destinationConfig",
+            get=_destinations,
+            block=tuple(f(name, block=fields("destination")) for name in ("onFailure", "onSuccess")),
+            empty={"OnFailure": {}, "OnSuccess": {}},
+        ),
     ),
     updates=(
         update(
-            "maximumEventAgeInSeconds maximumRetryAttempts",
+            "maximumEventAgeInSeconds maximumRetryAttempts destinationConfig",
             call("put_function_event_invoke_config", {"FunctionName": "$id"}),
         ),
     ),

@@ -39,6 +39,7 @@ SCHEDULE: Final = Resource(
             "target",
             block=(
                 *fields("arn roleArn input"),
+                f("deadLetterConfig", block=fields("arn")),
                 f(
                     "retryPolicy",
                     computed=True,

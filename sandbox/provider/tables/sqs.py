@@ -12,6 +12,7 @@ _ATTRIBUTES: Final = (
     f("visibilityTimeoutSeconds", "VisibilityTimeout", default=30, decode=int),
     f("receiveWaitTimeSeconds", "ReceiveMessageWaitTimeSeconds", default=0, decode=int),
     f("kmsMasterKeyId"),
+    f("sqsManagedSseEnabled", computed=True, decode=lambda text: text == "true"),
     f("policy", json=True),
     f("redrivePolicy", json=True),
     f("redriveAllowPolicy", json=True),
@@ -25,6 +26,8 @@ def _member(field: Field) -> str:
 def _wanted(op: Operation, field: Field) -> str:
     """The attribute's text; an empty one removes it."""
     value = op.wanted(field.name)
+    if isinstance(value, bool):
+        return str(value).lower()
     return "" if value is None else str(int(value) if isinstance(value, float) else value)
 
 
