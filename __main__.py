@@ -21,6 +21,7 @@ from components.logins import Logins, LoginsArgs
 from components.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.queue import SyncQueue, SyncQueueArgs
+from components.replicated_backups import ReplicatedBackups, ReplicatedBackupsArgs
 from components.replication import RULE, ReplicaArgs
 from components.secrets import Secrets, SecretsArgs
 from components.services import Services, ServicesArgs, StandardServices, StandardServicesArgs
@@ -72,19 +73,34 @@ async def main() -> None:
                 running=settings.standby,
             ),
         )
-        if settings.database.standby_source == "snapshot-copies"
+        if settings.database.standby_source is not None
         else None
     )
+    if settings.database.standby_source == "replicated-backups":
+        ReplicatedBackups(
+            "replicated-backups",
+            ReplicatedBackupsArgs(
+                source_arn=str(settings.database.standby_source_arn),
+                key_arn=key.arn,
+                retention_days=settings.database.backup_retention_days,
+            ),
+        )
     # … the database …
     database = Database(
         "database",
         DatabaseArgs(
             short_name=settings.short_name,
             tags=tags,
+            account_id=settings.account_id,
+            region=settings.region,
             plans=decision.databases,
+            identifiers=[settings.database_identifier(generation) for generation in settings.database.generations],
             instance_class=settings.database.instance_class,
             engine_version=settings.database.engine_version,
             database_name=settings.database.name,
+            backup_days=settings.database.backup_retention_days,
+            backup_window=settings.database.backup_window,
+            maintenance_window=settings.database.maintenance_window,
             subnet_ids=network.isolated_subnet_ids,
             security_group_id=network.database_security_group_id,
             key_arn=key.arn,
@@ -367,6 +383,7 @@ async def main() -> None:
     pulumi.export("epoch", decision.epoch)
     pulumi.export("url", f"https://{settings.dns.domain}")
     pulumi.export("database", database.serving.identifier if database.serving else None)
+    pulumi.export("databaseArn", database.serving.arn if database.serving else None)
     pulumi.export("audioBucketArn", storage.audio_bucket_arn)
     pulumi.export("dataKeyArn", key.arn)
     pulumi.export("signingKeyArn", region_secrets.signing_key_arn)

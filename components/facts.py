@@ -1,13 +1,14 @@
 """What is true in the stack's own region right now, as far as a decision of the program depends on it.
 
-Only reads, only the stack's own region, and of the services RDS, KMS, SSM and STS only: a deployment must work while
-the peer's region and the global control planes (IAM, Route 53, bucket configuration) are gone. Failures become
-`pulumi.RunError`: a deployment that cannot see must not guess.
+Only reads, only the stack's own region, and of regional services only (RDS, KMS, SSM, CloudWatch, one object in S3,
+STS): a deployment must work while the peer's region and the global control planes (IAM, Route 53, bucket configuration)
+are gone. Failures become `pulumi.RunError`: a deployment that cannot see must not guess.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
@@ -17,9 +18,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from components import naming
 from components.settings.stack import Settings
+from components.storage import MARKER_KEY
+from components.takeover import TAKEN_OVER
 
 if TYPE_CHECKING:
-    from types_boto3_rds.type_defs import DBInstanceTypeDef, DBSnapshotTypeDef
+    from types_boto3_rds.type_defs import (
+        DBInstanceAutomatedBackupTypeDef,
+        DBInstanceTypeDef,
+        DBSnapshotTypeDef,
+        OrderableDBInstanceOptionTypeDef,
+    )
 
 T = TypeVar("T")
 
@@ -29,11 +37,18 @@ CALLS: Final = Config(
     retries={"mode": "standard", "max_attempts": 4},
     user_agent_extra="mental-health-platform-program",
 )
+ENGINE: Final = "postgres"
+STORAGE_TYPE: Final = "gp3"
+LAG_LOOKED_BACK: Final = timedelta(minutes=30)
+LAG_PERIOD: Final = 60  # seconds, the shortest that RDS publishes
 
 
 @dataclass(frozen=True)
 class Instance:
-    """A database instance of this stack."""
+    """A database instance of this stack. `replica_of`: ARN of the database that it follows, None once it stands alone.
+
+    `replication` is what RDS reports of following where that is not normal.
+    """
 
     identifier: str
     status: str
@@ -43,6 +58,30 @@ class Instance:
     role: str | None
     restored_from: str | None
     replica_of: str | None
+    replication: str | None = None
+
+
+@dataclass(frozen=True)
+class Backups:
+    """Automated backups of a database of the other region, replicated to this one. They reach to `latest`."""
+
+    arn: str
+    source_arn: str
+    status: str
+    key_arn: str | None
+    latest: datetime | None
+    engine_version: str
+    allocated_storage: int
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What RDS sells here: one version of PostgreSQL on the configured class, with the storage type we use."""
+
+    engine_version: str
+    smallest_storage: int
+    largest_storage: int
+    lacks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -69,6 +108,11 @@ class Facts:
     copies: tuple[Copy, ...]
     data_key_arn: str | None
     sign_of_life: datetime | None
+    backups: tuple[Backups, ...] = ()
+    peer_can_send_backups: bool = True
+    offers: tuple[Offer, ...] = ()
+    replica_lag: timedelta | None = None
+    taken_over_at: datetime | None = None
 
 
 class Reader:
@@ -80,20 +124,45 @@ class Reader:
         self._make = client or _client
 
     def read(self) -> Facts:
-        """All facts. Copies and key are looked up only while a declared database is missing: later deployments must
-        neither depend on a copy that was pruned meanwhile nor prefer a newer one."""
+        """All facts. What a new database is made of is looked up only while a declared one is missing: later
+        deployments must neither depend on a copy that was pruned meanwhile nor prefer a newer one."""
         account = self._call("the account", lambda: self._client("sts").get_caller_identity()["Account"])
         instances = self._call("the databases", self._instances)
         existing = {instance.identifier for instance in instances}
         declared = {self._settings.database_identifier(g) for g in self._settings.database.generations}
-        lookup = not self._settings.standby and not declared <= existing
+        restoring = not self._settings.standby and not declared <= existing
+        promoted = None if self._settings.standby else _followed_by(instances)
+        backups = self._call("the replicated backups", self._backups) if self._uses_backups(restoring) else ()
+        sign = self._call("the primary's last sign of life", self._sign_of_life) if restoring or promoted else None
         return Facts(
             account=str(account),
             instances=instances,
-            copies=self._call("the database copies", self._copies) if lookup else (),
-            data_key_arn=self._call("the data key", self._data_key) if lookup else None,
-            sign_of_life=self._call("the primary's last sign of life", self._sign_of_life) if lookup else None,
+            copies=self._call("the database copies", self._copies) if restoring else (),
+            data_key_arn=self._call("the data key", self._data_key) if restoring else None,
+            sign_of_life=sign,
+            backups=backups,
+            peer_can_send_backups=self._call("the regions that replicate backups to here", self._peer_sends)
+            if self._begins_replicating(backups)
+            else True,
+            offers=self._call("what RDS offers", self._offers) if restoring or self._follows_anew(existing) else (),
+            replica_lag=self._replica_lag(promoted, sign) if promoted and sign else None,
+            taken_over_at=self._call("when this stack took over", self._taken_over_at) if restoring else None,
         )
+
+    def _uses_backups(self, restoring: bool) -> bool:
+        source = self._settings.database.standby_source
+        return source == "replicated-backups" and (self._settings.standby or restoring)
+
+    def _begins_replicating(self, backups: Sequence[Backups]) -> bool:
+        database = self._settings.database
+        begun = any(entry.source_arn == database.standby_source_arn for entry in backups)
+        return self._settings.standby and database.standby_source == "replicated-backups" and not begun
+
+    def _follows_anew(self, existing: set[str]) -> bool:
+        generation = self._settings.serving_generation
+        if not self._settings.standby or self._settings.database.standby_source != "read-replica" or generation is None:
+            return False
+        return self._settings.database_identifier(generation) not in existing
 
     def _client(self, service: str) -> Any:
         return self._make(service, self._region)
@@ -115,6 +184,59 @@ class Reader:
     def _copies(self) -> tuple[Copy, ...]:
         pages = self._client("rds").get_paginator("describe_db_snapshots").paginate(SnapshotType="manual")
         return tuple(as_copy(snapshot) for page in pages for snapshot in page["DBSnapshots"])
+
+    def _backups(self) -> tuple[Backups, ...]:
+        pages = self._client("rds").get_paginator("describe_db_instance_automated_backups").paginate()
+        entries = (entry for page in pages for entry in page["DBInstanceAutomatedBackups"])
+        # The region lists the backups of its own databases, too.
+        return tuple(as_backups(entry) for entry in entries if entry.get("Region") == self._settings.peer.region)
+
+    def _peer_sends(self) -> bool:
+        answer = self._client("rds").describe_source_regions(RegionName=self._settings.peer.region)
+        return any(entry.get("SupportsDBInstanceAutomatedBackupsReplication") for entry in answer["SourceRegions"])
+
+    def _offers(self) -> tuple[Offer, ...]:
+        options = self._client("rds").get_paginator("describe_orderable_db_instance_options")
+        pages = options.paginate(
+            Engine=ENGINE, DBInstanceClass=self._settings.database.instance_class, Vpc=True, MaxRecords=100
+        )
+        entries = (entry for page in pages for entry in page["OrderableDBInstanceOptions"])
+        return tuple(as_offer(entry) for entry in entries if entry.get("StorageType") == STORAGE_TYPE)
+
+    def _replica_lag(self, replica: Instance, sign_of_life: datetime) -> timedelta | None:
+        """How far the replica was behind when the primary last answered. Afterwards the metric only counts the time.
+
+        Not knowing it must not stop people, so a failed read is an unknown lag, which a promotion says.
+        """
+        try:
+            answer = self._client("cloudwatch").get_metric_statistics(
+                Namespace="AWS/RDS",
+                MetricName="ReplicaLag",
+                Dimensions=[{"Name": "DBInstanceIdentifier", "Value": replica.identifier}],
+                StartTime=sign_of_life - LAG_LOOKED_BACK,
+                EndTime=sign_of_life,
+                Period=LAG_PERIOD,
+                Statistics=["Maximum"],
+            )
+        except (ClientError, BotoCoreError):
+            return None
+        newest = max(answer["Datapoints"], key=lambda point: point["Timestamp"], default=None)
+        # -1: replication is not working.
+        if newest is None or newest["Maximum"] < 0:
+            return None
+        return timedelta(seconds=newest["Maximum"])
+
+    def _taken_over_at(self) -> datetime | None:
+        """When the marker of the takeover was written, None while it does not say so or does not exist."""
+        bucket = naming.physical(self._settings.short_name, "page")
+        try:
+            marker = self._client("s3").get_object(Bucket=bucket, Key=MARKER_KEY)
+        except ClientError as error:
+            if _code(error) in ("NoSuchKey", "NoSuchBucket"):
+                return None
+            raise
+        said: datetime = marker["LastModified"]
+        return said if marker["Body"].read().decode() == TAKEN_OVER else None
 
     def _data_key(self) -> str | None:
         alias = naming.data_key_alias(self._settings.short_name)
@@ -158,7 +280,47 @@ def as_instance(instance: "DBInstanceTypeDef") -> Instance:
         generation=tags.get(naming.GENERATION_TAG),
         role=tags.get(naming.ROLE_TAG),
         restored_from=tags.get(naming.RESTORED_FROM_TAG),
-        replica_of=instance.get("ReadReplicaSourceDBInstanceIdentifier"),
+        # Empty after a promotion.
+        replica_of=instance.get("ReadReplicaSourceDBInstanceIdentifier") or None,
+        replication=_trouble(instance),
+    )
+
+
+def _trouble(instance: "DBInstanceTypeDef") -> str | None:
+    infos = [info for info in instance.get("StatusInfos", ()) if info.get("StatusType") == "read replication"]
+    abnormal = next((info for info in infos if not info.get("Normal", True)), None)
+    return None if abnormal is None else f"{abnormal.get('Status')} {abnormal.get('Message', '')}".strip()
+
+
+def _followed_by(instances: Iterable[Instance]) -> Instance | None:
+    """The instance that still follows another database."""
+    return next((instance for instance in instances if instance.replica_of), None)
+
+
+def as_backups(entry: "DBInstanceAutomatedBackupTypeDef") -> Backups:
+    return Backups(
+        arn=entry["DBInstanceAutomatedBackupsArn"],
+        source_arn=entry["DBInstanceArn"],
+        status=entry["Status"],
+        key_arn=entry.get("KmsKeyId"),
+        latest=entry.get("RestoreWindow", {}).get("LatestTime"),
+        engine_version=entry["EngineVersion"],
+        allocated_storage=entry["AllocatedStorage"],
+    )
+
+
+def as_offer(option: "OrderableDBInstanceOptionTypeDef") -> Offer:
+    needed = {
+        "Multi-AZ": option.get("MultiAZCapable"),
+        "storage encryption": option.get("SupportsStorageEncryption"),
+        "enhanced monitoring": option.get("SupportsEnhancedMonitoring"),
+        "Performance Insights": option.get("SupportsPerformanceInsights"),
+    }
+    return Offer(
+        engine_version=option["EngineVersion"],
+        smallest_storage=option.get("MinStorageSize", 0),
+        largest_storage=option.get("MaxStorageSize", sys.maxsize),
+        lacks=tuple(name for name, offered in needed.items() if not offered),
     )
 
 

@@ -20,6 +20,7 @@ UNUSABLE_TAG: Final = "platform:unusable"
 
 SERVING_ROLE: Final = "serving-database"
 RETAINED_ROLE: Final = "retained-database"
+REPLICA_ROLE: Final = "replica-database"
 SNAPSHOT_CYCLE: Final = "snapshot-cycle"
 
 DATABASE_HOST_WHEN_NONE: Final = "database.invalid"
@@ -122,6 +123,11 @@ def sign_of_life_parameter(short: str) -> str:
 
 def function_log_group(function: str) -> str:
     return checked(f"/aws/lambda/{function}", "log-group")
+
+
+def database_log_group(database_identifier: str, log: str) -> str:
+    """Where RDS exports a log of an instance to ("Publishing PostgreSQL logs", RDS user guide)."""
+    return checked(f"/aws/rds/instance/{database_identifier}/{log}", "log-group")
 
 
 def database(short: str, generation: str, first: bool, identifier: str | None = None) -> str:

@@ -78,12 +78,3 @@ class ServiceSettings(Frozen):
                 "because a takeover counts that many healthy targets"
             )
         return self
-
-    @model_validator(mode="after")
-    def _standby_has_a_database(self) -> Self:
-        if self.needs_database and self.standby_count:
-            raise ValueError(
-                f"standbyCount {self.standby_count}: a service that needs the database must have 0 while standing by, "
-                "because the standby has no database"
-            )
-        return self

@@ -104,6 +104,29 @@ class Settings(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _source_is_the_peers(self) -> Self:
+        arn, base = self.database.standby_source_arn, naming.physical(self.peer.short_name, "rds")
+        begin = f"arn:aws:rds:{self.peer.region}:{self.account_id}:db:{base}"
+        if arn is not None and arn != begin and not arn.startswith(f"{begin}-"):
+            raise ValueError(
+                f"database.standbySourceArn: {arn} is no database of {self.peer.stack}; allowed: {begin}, also with "
+                "the name of a later generation behind it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _standby_has_a_database(self) -> Self:
+        if not self.standby or self.database.standby_source == "read-replica":
+            return self
+        waiting = [service.name for service in self.services if service.needs_database and service.standby_count]
+        if waiting:
+            raise ValueError(
+                f"services: standbyCount of {', '.join(waiting)} must be 0 while standing by, because they need the "
+                "database and only standbySource read-replica gives a standby one"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _services_consistent(self) -> Self:
         names = [service.name for service in self.services]
         if len(set(names)) != len(names):

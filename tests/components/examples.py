@@ -13,7 +13,7 @@ import pytest
 
 from components import naming
 from components.configuration import read_settings
-from components.facts import Copy, Facts, Instance
+from components.facts import Backups, Copy, Facts, Instance, Offer
 from components.settings.stack import Settings
 from components.stack_files import DEFAULTS, Sources
 
@@ -105,13 +105,36 @@ INSTANCE = Instance(
     replica_of=None,
 )
 
+SOURCE_ARN = f"arn:aws:rds:eu-west-1:{ACCOUNT}:db:mental-health-platform-kenya-rds"
+
+REPLICA = replace(INSTANCE, role=naming.REPLICA_ROLE, restored_from=SOURCE_ARN, replica_of=SOURCE_ARN, replication=None)
+
+BACKUPS = Backups(
+    arn=f"arn:aws:rds:af-south-1:{ACCOUNT}:auto-backup:ab-example",
+    source_arn=SOURCE_ARN,
+    status="replicating",
+    key_arn=KEY_ARN,
+    latest=datetime(2026, 3, 2, 8, 55, tzinfo=UTC),
+    engine_version="17.6",
+    allocated_storage=100,
+)
+
+OFFERS = tuple(Offer(version, smallest_storage=20, largest_storage=65536, lacks=()) for version in ("16.9", "17.6"))
+
 FACTS = Facts(
     account=ACCOUNT,
     instances=(),
     copies=(COPY,),
     data_key_arn=KEY_ARN,
     sign_of_life=LAST_SIGN,
+    offers=OFFERS,
 )
+
+
+def from_source(source: str, **changes: Any) -> dict[Path_, Any]:
+    """What a stack's file says for another source than the copies, as changes of the real file."""
+    given: dict[Path_, Any] = {("database", "standbySource"): source, ("database", "standbySourceArn"): SOURCE_ARN}
+    return {**given, **{(name,): value for name, value in changes.items()}}
 
 
 def with_copies(*copies: Copy) -> Facts:

@@ -4,6 +4,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -12,9 +13,21 @@ import pulumi
 
 from components import configuration, facts, live_counts, stack_outputs
 from components.configuration import SecureSettings
+from components.facts import Facts
 from components.settings.stack import Settings
 from components.stack_outputs import Outputs
-from tests.components.examples import FACTS, PROJECT, ROOT, SOUTH_AFRICA, engine_values, settings, sources
+from tests.components.examples import (
+    BACKUPS,
+    FACTS,
+    PROJECT,
+    REPLICA,
+    ROOT,
+    SOUTH_AFRICA,
+    engine_values,
+    from_source,
+    settings,
+    sources,
+)
 from tests.components.recording import Recording, record
 
 LOGINS = {
@@ -44,21 +57,23 @@ PEER_OUTPUTS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Program:
-    """A stack in one state."""
+    """A stack in one state. `source`: how the standby gets its data, where not as its file says."""
 
     stack: str
     standby: bool
+    source: str | None = None
 
     def recorded(self) -> Recording:
         return _recorded(self)
 
     def settings(self) -> Settings:
-        return settings(self.stack, {("standby",): self.standby})
+        source = from_source(self.source) if self.source else {}
+        return settings(self.stack, {("standby",): self.standby, **source})
 
     async def run(self) -> None:
         """What `pulumi.run` is handed by the program, with the world outside of it replaced."""
         own = self.settings()
-        known = replace(FACTS, copies=FACTS.copies if self.stack == SOUTH_AFRICA else ())
+        known = self._facts()
         with (
             patch.object(configuration, "load", lambda: (own, self._secure())),
             patch.object(facts.Reader, "read", lambda _reader: known),
@@ -67,6 +82,17 @@ class Program:
             patch.object(stack_outputs, "read_peer", self._peer_outputs),
         ):
             await _main()()
+
+    def _facts(self) -> Facts:
+        if self.stack != SOUTH_AFRICA:
+            return replace(FACTS, copies=())
+        match self.source:
+            case "read-replica" if not self.standby:
+                return replace(FACTS, instances=(REPLICA,), replica_lag=timedelta(seconds=4))
+            case "replicated-backups":
+                return replace(FACTS, backups=(BACKUPS,))
+            case _:
+                return FACTS
 
     def _secure(self) -> SecureSettings:
         given = {**engine_values(self.stack), **{f"{PROJECT}:{key}": value for key, value in SECURE.items()}}

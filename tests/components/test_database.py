@@ -1,14 +1,17 @@
 """The database is restored closed, encrypted, backed up and undeletable, and no later deployment replaces it."""
 
+import json
 from dataclasses import replace
 
+import pytest
+
 from components import naming
-from components.database import Database, DatabaseArgs, major
-from components.guards import DatabasePlan
+from components.database import Database, DatabaseArgs
+from components.database_plans import DatabasePlan
 from components.settings.database import GenerationSettings
 from tests.components.examples import COPY, KENYA, SOUTH_AFRICA
 from tests.components.program import Program
-from tests.components.recording import Recorded, Recording, record
+from tests.components.recording import ACCOUNT, Recorded, Recording, record
 
 INSTANCE = ("aws:rds/instance:Instance", "database-first")
 GROUP = "aws:rds/parameterGroup:ParameterGroup"
@@ -19,6 +22,7 @@ RESTORED = DatabasePlan(
     identifier="mental-health-platform-sa-rds",
     serving=True,
     snapshot="snapshot-of-16",
+    data_from="snapshot-of-16",
     engine_version="16.9",
     allocated_storage=300,
 )
@@ -28,6 +32,7 @@ RETAINED = replace(
     identifier="mental-health-platform-sa-rds-second",
     serving=False,
     snapshot=None,
+    data_from=None,
     engine_version="17.6",
 )
 
@@ -36,10 +41,16 @@ def build(*plans: DatabasePlan) -> Recording:
     args = DatabaseArgs(
         short_name="sa",
         tags=naming.tags("test"),
+        account_id=ACCOUNT,
+        region="af-south-1",
         plans=plans,
+        identifiers=[plan.identifier for plan in plans],
         instance_class="db.m6g.large",
         engine_version="17.6",
         database_name="platform",
+        backup_days=14,
+        backup_window="01:00-02:00",
+        maintenance_window="mon:04:30-mon:05:30",
         subnet_ids=["subnet-a", "subnet-b", "subnet-c"],
         security_group_id="sg-database",
         key_arn="arn:aws:kms:own",
@@ -63,9 +74,78 @@ def test_standing_by_has_no_database_but_all_that_a_restore_needs() -> None:
 
 
 def test_connections_are_over_tls_only() -> None:
+    assert parameters()["rds.force_ssl"] == ("1", "immediate")
+
+
+def parameters() -> dict[str, tuple[str, str]]:
     group = STANDBY.recorded().one(GROUP, "database-parameters-17")
-    (parameter,) = group.inputs["parameters"]
-    assert (parameter["name"], parameter["value"]) == ("rds.force_ssl", "1")
+    return {entry["name"]: (entry["value"], entry["applyMethod"]) for entry in group.inputs["parameters"]}
+
+
+def test_logs_say_who_came_and_what_was_changed() -> None:
+    for name, value in (("log_connections", "1"), ("log_disconnections", "1"), ("log_statement", "ddl")):
+        assert parameters()[name] == (value, "immediate")
+
+
+def test_logs_hold_nothing_of_what_people_said() -> None:
+    # Neither values of statements, nor slow or failed statements with their text, nor the row that broke a rule.
+    for name, value in (
+        ("log_parameter_max_length", "0"),
+        ("log_parameter_max_length_on_error", "0"),
+        ("log_min_duration_statement", "-1"),
+        ("log_min_error_statement", "panic"),
+        ("log_error_verbosity", "terse"),
+    ):
+        assert parameters()[name] == (value, "immediate")
+
+
+@pytest.mark.parametrize("program", [STANDBY, PROMOTED, PRIMARY], ids=["standby", "promoted", "primary"])
+def test_log_groups_are_there_before_the_database_with_a_key_and_an_end(program: Program) -> None:
+    recording, short = program.recorded(), "kenya" if program.stack == KENYA else "sa"
+    groups = [group for group in recording.of("aws:cloudwatch/logGroup:LogGroup") if "logging" in group.name]
+    name = f"/aws/rds/instance/mental-health-platform-{short}-rds"
+    assert {group.inputs["name"] for group in groups} == {f"{name}/postgresql", f"{name}/upgrade"}
+    for group in groups:
+        assert (group.inputs["retentionInDays"], group.inputs["kmsKeyId"]) == (365, "arn:aws:keys-key")
+    for instance in recording.of(INSTANCE[0]):
+        assert {group.name for group in groups} <= instance.dependencies
+
+
+def test_every_declared_generation_has_its_log_groups() -> None:
+    names = {group.inputs["name"] for group in build(RESTORED, RETAINED).of("aws:cloudwatch/logGroup:LogGroup")}
+    assert {f"/aws/rds/instance/{plan.identifier}/postgresql" for plan in (RESTORED, RETAINED)} < names
+
+
+def test_its_machine_is_watched_by_a_role_for_these_databases_only() -> None:
+    recording = PROMOTED.recorded()
+    inputs = recording.one(*INSTANCE).inputs
+    assert (inputs["monitoringInterval"], inputs["monitoringRoleArn"]) == (60, "arn:aws:database-logging-monitoring")
+    role = recording.one("aws:iam/role:Role", "database-logging-monitoring")
+    (trusted,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    assert trusted["Principal"] == {"Service": "monitoring.rds.amazonaws.com"}
+    assert trusted["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {"aws:SourceArn": f"arn:aws:rds:af-south-1:{ACCOUNT}:db:mental-health-platform-sa-rds*"},
+    }
+    policy = json.loads(recording.one("aws:iam/rolePolicy:RolePolicy", role.name).inputs["policy"])
+    assert {resource for s in policy["Statement"] for resource in s["Resource"]} == {
+        f"arn:aws:logs:af-south-1:{ACCOUNT}:log-group:RDS*",
+        f"arn:aws:logs:af-south-1:{ACCOUNT}:log-group:RDS*:log-stream:*",
+    }
+    # Without its permission RDS refuses the role.
+    assert ("aws:iam/rolePolicy:RolePolicy", role.name) in recording.one(*INSTANCE).dependency_keys
+
+
+def test_insights_are_encrypted_with_this_regions_key() -> None:
+    inputs = promoted().inputs
+    assert (inputs["performanceInsightsEnabled"], inputs["performanceInsightsRetentionPeriod"]) == (True, 7)
+    assert inputs["performanceInsightsKmsKeyId"] == "arn:aws:keys-key"
+
+
+def test_backups_and_windows_are_what_is_configured() -> None:
+    inputs = build(RESTORED).one(*INSTANCE).inputs
+    assert (inputs["backupRetentionPeriod"], inputs["backupWindow"]) == (14, "01:00-02:00")
+    assert inputs["maintenanceWindow"] == "mon:04:30-mon:05:30"
 
 
 def test_a_promotion_restores_the_chosen_copy() -> None:
@@ -109,8 +189,8 @@ def test_nobody_deletes_it_by_a_slip() -> None:
     assert instance.inputs["finalSnapshotIdentifier"] == "mental-health-platform-sa-rds-final"
 
 
-def test_a_later_deployment_ignores_the_snapshot_and_nothing_else() -> None:
-    assert promoted().ignore_changes == ("snapshotIdentifier",)
+def test_a_later_deployment_ignores_where_the_data_came_from_and_nothing_else() -> None:
+    assert promoted().ignore_changes == ("snapshotIdentifier", "restoreToPointInTime")
 
 
 def test_its_tags_say_what_it_is_and_came_from() -> None:
@@ -149,7 +229,6 @@ def test_another_major_version_brings_its_own_parameters() -> None:
     inputs = recording.one(*INSTANCE).inputs
     assert inputs["parameterGroupName"] == "mental-health-platform-sa-rds-postgres16"
     assert inputs["allocatedStorage"] == 300
-    assert major("16.9") == "16"
 
 
 def test_a_retained_generation_stays_beside_the_serving_one() -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import boto3
 import pulumi
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
 from components import facts, naming
@@ -22,6 +24,8 @@ ALIAS = "alias/mental-health-platform-sa-data"
 PARAMETER = "/mental-health-platform/sa/primary-last-sign-of-life"
 SIGN = "2026-03-02T09:00:00+00:00"
 CREATED = datetime(2026, 3, 2, 8, 45, tzinfo=UTC)
+TAKEN_OVER_AT = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+MARKER = {"Bucket": "mental-health-platform-sa-page", "Key": "taken-over"}
 COPIED = datetime(2026, 3, 2, 8, 58, tzinfo=UTC)
 
 
@@ -99,6 +103,17 @@ class Aws:
             self.on("rds").add_response("describe_db_snapshots", {"DBSnapshots": page, **more}, expected)
         return self
 
+    def offers(self, *options: dict[str, Any]) -> "Aws":
+        expected = {"Engine": "postgres", "DBInstanceClass": "db.m6g.large", "Vpc": True, "MaxRecords": 100}
+        answer = {"OrderableDBInstanceOptions": list(options)}
+        self.on("rds").add_response("describe_orderable_db_instance_options", answer, expected)
+        return self
+
+    def marker(self, said: str = "taken-over: no") -> "Aws":
+        body = StreamingBody(BytesIO(said.encode()), len(said))
+        self.on("s3").add_response("get_object", {"Body": body, "LastModified": TAKEN_OVER_AT}, MARKER)
+        return self
+
     def key(self) -> "Aws":
         answer = {"KeyMetadata": {"KeyId": "own", "Arn": KEY_ARN}}
         self.on("kms").add_response("describe_key", answer, {"KeyId": ALIAS})
@@ -115,8 +130,13 @@ class Aws:
         return found
 
 
+def lookup(*copies: dict[str, Any]) -> Aws:
+    """What a promotion asks that has to make its database."""
+    return Aws().identity().instances([]).copies(list(copies)).key().sign_of_life(SIGN).offers().marker()
+
+
 def promotion(answer: dict[str, Any]) -> Facts:
-    return Aws().identity().instances([]).copies([answer]).key().sign_of_life(SIGN).read()
+    return lookup(answer).read()
 
 
 def test_a_copy_is_read_with_the_time_of_its_data() -> None:
@@ -160,13 +180,14 @@ def test_every_page_is_read_and_other_stacks_databases_are_left_out() -> None:
     found = Aws().identity().instances([foreign, peers], [INSTANCE_ANSWER]).read()
     assert found.instances == (INSTANCE,)
     second = {**COPY_ANSWER, "DBSnapshotIdentifier": "second"}
-    paged = Aws().identity().instances([]).copies([COPY_ANSWER], [second]).key().sign_of_life(SIGN).read()
+    aws = Aws().identity().instances([]).copies([COPY_ANSWER], [second]).key().sign_of_life(SIGN).offers().marker()
+    paged = aws.read()
     assert [copy.identifier for copy in paged.copies] == [COPY.identifier, "second"]
 
 
 def test_a_replica_is_known_as_one() -> None:
     replica = {**INSTANCE_ANSWER, "ReadReplicaSourceDBInstanceIdentifier": "arn:aws:rds:eu-west-1:1:db:kenya"}
-    (found,) = Aws().identity().instances([replica]).read().instances
+    (found,) = Aws().identity().instances([replica]).read(STANDING_BY).instances
     assert found.replica_of == "arn:aws:rds:eu-west-1:1:db:kenya"
 
 
@@ -186,7 +207,7 @@ def test_while_standing_by_copies_are_not_looked_up() -> None:
 
 
 def test_only_the_own_region_is_asked() -> None:
-    aws = Aws().identity().instances([]).copies([]).key().sign_of_life(SIGN)
+    aws = lookup()
     aws.read()
     assert aws.regions == {"af-south-1"}
 
@@ -195,14 +216,16 @@ def test_a_region_without_key_and_parameter_is_a_fact_and_no_failure() -> None:
     aws = Aws().identity().instances([]).copies([])
     aws.on("kms").add_client_error("describe_key", "NotFoundException")
     aws.on("ssm").add_client_error("get_parameter", "ParameterNotFound")
+    aws.offers().on("s3").add_client_error("get_object", "NoSuchBucket")
     found = aws.read()
-    assert (found.data_key_arn, found.sign_of_life) == (None, None)
+    assert (found.data_key_arn, found.sign_of_life, found.taken_over_at) == (None, None, None)
 
 
 def test_a_stack_that_pulls_nothing_has_no_sign_of_life() -> None:
     configured = settings(KENYA)
     aws = Aws().identity().instances([]).copies([])
     aws.on("kms").add_response("describe_key", {"KeyMetadata": {"KeyId": "k", "Arn": KEY_ARN}})
+    aws.offers().on("s3").add_client_error("get_object", "NoSuchKey")
     found = Reader(configured, aws).read()
     assert found.sign_of_life is None
     assert aws.regions == {"eu-west-1"}

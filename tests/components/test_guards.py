@@ -284,7 +284,6 @@ def test_flipping_back_is_refused_by_a_serving_database_when_the_outputs_are_old
     "instance",
     [
         replace(INSTANCE, status="deleting"),
-        replace(INSTANCE, replica_of="arn:aws:rds:eu-west-1:1:db:kenya"),
         replace(INSTANCE, role=naming.RETAINED_ROLE),
     ],
 )

@@ -6,7 +6,18 @@ import pytest
 
 from components.settings.services import FARGATE_MEMORY
 from components.settings.stack import no_such_generation
-from tests.components.examples import KENYA, MISSING, SOUTH_AFRICA, Path_, default, refused, settings
+from components.settings.windows import check_apart, daily_window
+from tests.components.examples import (
+    KENYA,
+    MISSING,
+    SOURCE_ARN,
+    SOUTH_AFRICA,
+    Path_,
+    default,
+    from_source,
+    refused,
+    settings,
+)
 
 SERVICES = "services"
 DATABASE = "database"
@@ -44,7 +55,23 @@ FAULTS: list[tuple[Path_, Any, str]] = [
     (default(DATABASE, "engineVersion"), "17", "engineVersion = 17: allowed: text that matches"),
     (default(DATABASE, "name"), "my-data", "database.name = my-data: allowed: text that matches"),
     (default(DATABASE, "rpoMinutes"), 0, "rpoMinutes = 0: Input should be greater than or equal to 1"),
-    ((DATABASE, "standbySource"), "tape", "database.standbySource = tape: allowed: 'snapshot-copies'"),
+    ((DATABASE, "standbySource"), "tape", "'snapshot-copies', 'replicated-backups' or 'read-replica'"),
+    ((DATABASE, "standbySource"), "read-replica", "standbySource read-replica needs standbySourceArn, the output"),
+    ((DATABASE, "standbySource"), "replicated-backups", "until the peer has a database, set snapshot-copies"),
+    ((DATABASE, "standbySourceArn"), SOURCE_ARN, "standbySourceArn is for standbySource replicated-backups or read-"),
+    ((DATABASE, "standbySourceArn"), "kenya-rds", "database.standbySourceArn = kenya-rds: allowed: text that matches"),
+    (default(DATABASE, "engineVersion"), "13.9", "engineVersion = 13.9: allowed: text that matches"),
+    ((DATABASE, "backupRetentionDays"), 0, "backupRetentionDays = 0: Input should be greater than or equal to 1"),
+    ((DATABASE, "backupRetentionDays"), 36, "backupRetentionDays = 36: Input should be less than or equal to 35"),
+    ((DATABASE, "backupWindow"), "3:00-3:30", "database.backupWindow = 3:00-3:30: allowed: hh:mm-hh:mm in UTC"),
+    ((DATABASE, "backupWindow"), "03:00-24:00", "allowed: hh:mm-hh:mm in UTC, such as 03:00-03:30"),
+    ((DATABASE, "backupWindow"), "03:00-03:29", "03:00-03:29 lasts 29 minutes; allowed: 30 minutes to 24 hours"),
+    ((DATABASE, "backupWindow"), "03:00-03:00", "03:00-03:00 lasts 0 minutes; allowed: 30 minutes to 24 hours"),
+    ((DATABASE, "maintenanceWindow"), "Sun:04:30-Sun:05:30", "in UTC, lower case, such as sun:04:30-sun:05:30"),
+    ((DATABASE, "maintenanceWindow"), "sun:04:30-sun:04:50", "lasts 20 minutes; allowed: 30 minutes to 24 hours"),
+    ((DATABASE, "maintenanceWindow"), "sun:04:30-tue:05:30", "lasts 2940 minutes; allowed: 30 minutes to 24 hours"),
+    ((DATABASE, "maintenanceWindow"), "wed:03:15-wed:04:15", "overlaps maintenanceWindow wed:03:15-wed:04:15 on wed"),
+    ((DATABASE, "backupWindow"), "04:00-06:00", "backupWindow 04:00-06:00 overlaps maintenanceWindow sun:04:30-sun:05"),
     ((DATABASE, "generations"), [], "database.generations = []: Tuple should have at least 1 item"),
     ((DATABASE, "generations"), [ONE_GENERATION] * 2, "generations need distinct names, these are first, first"),
     (
@@ -71,7 +98,7 @@ FAULTS: list[tuple[Path_, Any, str]] = [
     ((SERVICES, 0, "desiredCount"), 6, "minCount 2: a critical service needs at least half of its desiredCount, 3"),
     ((SERVICES, 0, "audio"), "delete", "services[0].audio = delete: allowed: 'none', 'read' or 'write'"),
     ((SERVICES, 0, "scratch"), "yes", "services[0].scratch = yes: allowed: true, false"),
-    ((SERVICES, 0, "standbyCount"), 1, "a service that needs the database must have 0 while standing by"),
+    ((SERVICES, 0, "standbyCount"), 1, "standbyCount of crisis-detection must be 0 while standing by, because they"),
     ((SERVICES, 0, "path"), "crisis", "services[0].path = crisis: allowed: text that matches"),
     ((SERVICES, 0, "path"), MISSING, "crisis-detection is critical and needs a path"),
     ((SERVICES, 0, "cpu"), 300, "cpu 300 is none of 256, 512, 1024, 2048, 4096"),
@@ -156,6 +183,57 @@ def test_a_service_without_a_database_may_run_while_standing_by() -> None:
     assert standing_by.standby
     assert standing_by.runs_something
     assert not settings().runs_something
+
+
+def test_a_service_that_needs_the_database_may_run_beside_a_replica() -> None:
+    changes: dict[Path_, Any] = {**from_source("read-replica"), (SERVICES, 0, "standbyCount"): 1}
+    assert settings(changes=changes).runs_something
+    refusal = refused({**changes, (DATABASE, "standbySource"): "replicated-backups"})
+    assert "only standbySource read-replica gives a standby one" in refusal
+    # A shared list of services is no fault of the stack that serves.
+    assert settings(KENYA, {(SERVICES, 0, "standbyCount"): 1}).services[0].standby_count == 1
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        SOURCE_ARN.replace("eu-west-1", "eu-central-1"),
+        SOURCE_ARN.replace("123456789012", "999999999999"),
+        SOURCE_ARN.replace("kenya", "sa"),
+        f"{SOURCE_ARN}x",
+    ],
+)
+def test_only_a_database_of_the_peer_can_be_the_source(arn: str) -> None:
+    changes = {**from_source("read-replica"), (DATABASE, "standbySourceArn"): arn}
+    assert f"standbySourceArn: {arn} is no database of kenya; allowed: {SOURCE_ARN}" in refused(changes)
+
+
+def test_a_later_generation_of_the_peer_can_be_the_source() -> None:
+    changes = {**from_source("read-replica"), (DATABASE, "standbySourceArn"): f"{SOURCE_ARN}-second"}
+    assert settings(changes=changes).database.standby_source_arn == f"{SOURCE_ARN}-second"
+
+
+def test_windows_may_go_over_midnight_and_the_end_of_the_week() -> None:
+    assert daily_window("23:45-00:15") == "23:45-00:15"
+    check_apart("23:45-00:15", "sun:00:15-sun:00:45")
+    for touching in ("mon:00:00-mon:00:30", "sun:23:30-mon:00:00", "sat:23:00-sun:01:00"):
+        with pytest.raises(ValueError, match="overlaps"):
+            check_apart("23:45-00:15", touching)
+
+
+def test_the_plans_values_are_the_defaults() -> None:
+    database = settings().database
+    assert (database.backup_window, database.backup_retention_days, database.rpo_minutes) == ("03:00-03:30", 7, 60)
+
+
+@pytest.mark.parametrize(
+    ("source", "minutes"), [("snapshot-copies", 60), ("replicated-backups", 30), ("read-replica", 10)]
+)
+def test_every_source_has_its_own_tolerated_loss_below_the_plans(source: str, minutes: int) -> None:
+    changes = {} if source == "snapshot-copies" else from_source(source)
+    assert settings(changes=changes).database.tolerated_loss_minutes == minutes
+    assert settings(changes={**changes, default(DATABASE, "rpoMinutes"): 5}).database.tolerated_loss_minutes == 5
+    assert settings(KENYA).database.tolerated_loss_minutes == 60
 
 
 def test_the_longest_target_group_name_is_accepted() -> None:
