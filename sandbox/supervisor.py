@@ -35,10 +35,14 @@ class SandboxFailed(RuntimeError):
 
 
 class Sandbox:
-    """One emulated cloud with everything around it. `speed`: modelled minutes pass that many times faster."""
+    """One emulated cloud with everything around it. `speed`: modelled minutes pass that many times faster.
 
-    def __init__(self, speed: float = DEFAULT_SPEED) -> None:
+    `standby_region` is where state and clients are at home.
+    """
+
+    def __init__(self, speed: float = DEFAULT_SPEED, standby_region: str = STANDBY_REGION) -> None:
         self.speed = speed
+        self.standby_region = standby_region
         self.directory = Path()
         self.port = 0
         self.provider_port = 0
@@ -100,7 +104,7 @@ class Sandbox:
     # -- environment --------------------------------------------------------------------------------------------
     def env(self, principal: str = "OPERATOR") -> dict[str, str]:
         """The variables that make `pulumi`, boto3 and the AWS CLI talk to this sandbox, and to nothing else."""
-        return environment(self.directory, self.port, self.provider_port, principal)
+        return environment(self.directory, self.port, self.provider_port, principal, self.standby_region)
 
     def process_env(self) -> dict[str, str]:
         """A full environment for a process that belongs to the sandbox and ends with it."""
@@ -155,18 +159,20 @@ class Sandbox:
         return "\n".join(log[-lines:]) or "(its log is empty)"
 
 
-def environment(directory: Path, port: int, provider_port: int, principal: str) -> dict[str, str]:
+def environment(
+    directory: Path, port: int, provider_port: int, principal: str, region: str = STANDBY_REGION
+) -> dict[str, str]:
     """The variables of a sandbox in `directory`; a pure function, so that they can be printed for another shell."""
     endpoint = f"127.0.0.1:{port}"
-    state = f"region={STANDBY_REGION}&endpoint={endpoint}&disable_https=true&s3ForcePathStyle=true"
+    state = f"region={region}&endpoint={endpoint}&disable_https=true&s3ForcePathStyle=true"
     nowhere = str(directory / "no-aws-profile")  # a profile of the user's must never be used by mistake
     path = [str(CHECKOUT / ".tools" / "bin"), str(CHECKOUT / ".venv" / "bin"), os.environ.get("PATH", os.defpath)]
     return {
         "AWS_ENDPOINT_URL": f"http://{endpoint}",
         "AWS_ACCESS_KEY_ID": principal,
         "AWS_SECRET_ACCESS_KEY": "fake",
-        "AWS_REGION": STANDBY_REGION,
-        "AWS_DEFAULT_REGION": STANDBY_REGION,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": nowhere,
         "AWS_SHARED_CREDENTIALS_FILE": nowhere,

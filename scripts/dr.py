@@ -13,6 +13,7 @@ from sandbox.clock import DEFAULT_SPEED
 from scripts import console
 from scripts.errors import DrError, SandboxError
 from scripts.rehearsal.faults import Fault
+from scripts.rehearsal.sources import Source
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -116,17 +117,18 @@ def rehearse_region_loss(
     seed: Seed = None,
     speed: Speed = DEFAULT_SPEED,
     fault: Annotated[Fault | None, typer.Option(help="What else fails, though nothing critical needs it.")] = None,
+    source: Annotated[Source, typer.Option(help="How the standby gets its data.")] = Source.COPIES,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the sandbox's logs beside the report.")] = False,
 ) -> None:
     """Lose the primary region and promote the standby (scenarios 1 and 3 of the plan). About 12 minutes.
 
     Exit 0 only if every check holds. The report is build/rehearsals/latest/report.html.
 
-    Examples:  dr rehearse region-loss   |   dr rehearse region-loss --seed 7 --fault standard-service
+    Examples:  dr rehearse region-loss   |   dr rehearse region-loss --seed 7 --source read-replica
     """
     from scripts import rehearse as task
 
-    task.region_loss(seed=seed, speed=speed, fault=fault, keep=keep)
+    task.region_loss(seed=seed, speed=speed, fault=fault, source=source, keep=keep)
 
 
 @app.command()

@@ -16,21 +16,26 @@ from scripts.project import CHECKOUT
 from scripts.rehearsal import results
 from scripts.rehearsal.faults import Fault
 from scripts.rehearsal.scenario import RegionLoss, Steps
+from scripts.rehearsal.sources import PAIR_WITH_BACKUPS, Source, move_standby
 
 LARGEST_SEED = 999_999
 
 
-def region_loss(seed: int | None, speed: float, fault: Fault | None, keep: bool) -> None:
+def region_loss(seed: int | None, speed: float, fault: Fault | None, source: Source, keep: bool) -> None:
     """Lose the primary region, promote the standby, check every promise.
 
     Raises ChecksFailedError where a promise is broken, and what ended the rehearsal before its time; a result is
     written either way. `speed`: modelled time passes that many times faster. `keep`: the sandbox's logs stay too.
     """
     chosen = random.randint(1, LARGEST_SEED) if seed is None else seed
-    console.step(f"Rehearsing the loss of the primary region, seed {chosen}", "about 12 min")
+    console.step(f"Rehearsing the loss of the primary region with {source}, seed {chosen}", "about 12 min")
     console.step("Starting the emulated cloud and the provider", "about 10 s")
-    with Sandbox(speed=speed) as box, explained():
-        rehearsal = RegionLoss(box, chosen, fault)
+    moved = source is Source.BACKUPS
+    box = Sandbox(speed=speed, standby_region=PAIR_WITH_BACKUPS[1]) if moved else Sandbox(speed=speed)
+    with box, explained():
+        if moved:
+            move_standby(box.project)
+        rehearsal = RegionLoss(box, chosen, fault, source)
         directory = results.new_directory()
         error: str | None = None
         try:
@@ -48,7 +53,8 @@ def region_loss(seed: int | None, speed: float, fault: Fault | None, keep: bool)
     if broken:
         raise ChecksFailedError(
             f"{len(broken)} of {len(document['checks'])} checks do not hold: {', '.join(broken)}.",
-            f"To repeat it: dr rehearse region-loss --seed {chosen}" + (f" --fault {fault}" if fault else ""),
+            f"To repeat it: dr rehearse region-loss --seed {chosen} --source {source}"
+            + (f" --fault {fault}" if fault else ""),
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from scripts.rehearsal.calls import Call
 from scripts.rehearsal.evidence import Check, Evidence
 from scripts.rehearsal.rows import rows_exact
+from scripts.rehearsal.sources import PROMISES, Source
 
 Judge = Callable[[Evidence], tuple[bool, str]]
 SHOWN = 5  # how many examples a message quotes
@@ -19,6 +20,7 @@ def evaluate(evidence: Evidence) -> list[Check]:
 
 def _applicable(evidence: Evidence) -> Iterable[tuple[str, str, Judge]]:
     yield from EVERY
+    yield NEWEST_DATA[evidence.source]
     yield from WITH_FAULT if evidence.fault else WITHOUT_FAULT
 
 
@@ -98,7 +100,8 @@ def no_global_control_plane(e: Evidence) -> tuple[bool, str]:
     if e.accounting is None:
         return False, "Calls were not counted."
     calls = e.accounting.global_control_plane
-    return not calls, _quoted(calls) or f"0 of {e.accounting.total} calls during the promotion"
+    evidence = f"0 of {e.accounting.total} calls during the promotion; {e.source}: {PROMISES[e.source].dependence}"
+    return not calls, _quoted(calls) or evidence
 
 
 def pull_ended(e: Evidence) -> tuple[bool, str]:
@@ -123,11 +126,25 @@ def newest_copy(e: Evidence) -> tuple[bool, str]:
     return e.copy is not None and e.copy.taken == newest.taken, evidence
 
 
+def backups_restored(e: Evidence) -> tuple[bool, str]:
+    """Any copy would be older than what RDS replicated."""
+    return ":auto-backup:" in (e.restored_from or ""), f"restored from {e.restored_from}"
+
+
+def promoted_in_place(e: Evidence) -> tuple[bool, str]:
+    """The same instance, which follows nobody any more."""
+    now = str(e.instance.get("DbiResourceId", ""))
+    follows = e.instance.get("ReadReplicaSourceDBInstanceIdentifier")
+    evidence = f"instance {now or 'none'}, in peace time {e.standby_instance or 'none'}; follows {follows or 'nobody'}"
+    return bool(now) and now == e.standby_instance and not follows, evidence
+
+
 def rpo(e: Evidence) -> tuple[bool, str]:
     minutes = e.rpo_minutes
     if minutes is None:
         return False, f"The restored copy is not known ({e.restored_from})."
-    return 0 <= minutes <= e.rpo_limit, f"{minutes:.1f} modelled minutes of data lost; the plan allows {e.rpo_limit:g}"
+    evidence = f"{minutes:.1f} modelled minutes of data lost; with {e.source} {e.rpo_limit:g} are allowed"
+    return 0 <= minutes <= e.rpo_limit, evidence
 
 
 def write_accepted(e: Evidence) -> tuple[bool, str]:
@@ -235,7 +252,6 @@ EVERY: tuple[tuple[str, str, Judge], ...] = (
     ("no-calls-to-lost-region", "Nothing called the lost region", no_calls_to_lost_region),
     ("pull-ended-before-restore", "The pull function ended before the restore", pull_ended),
     ("no-global-control-plane", "No global control plane was needed", no_global_control_plane),
-    ("newest-copy-restored", "The newest copy was restored", newest_copy),
     ("data-loss-within-rpo", "Lost data is within the RPO", rpo),
     ("rows-exact", "Exactly the rows of the snapshot's moment are there", rows_exact),
     ("write-accepted", "The promoted platform accepts and returns a write", write_accepted),
@@ -244,6 +260,11 @@ EVERY: tuple[tuple[str, str, Judge], ...] = (
     ("dns-stays", "The returning region does not pull people back", dns_stays),
     ("sandbox-healthy", "The emulation itself worked", sandbox_healthy),
 )
+NEWEST_DATA: dict[Source, tuple[str, str, Judge]] = {
+    Source.COPIES: ("newest-copy-restored", "The newest copy was restored", newest_copy),
+    Source.BACKUPS: ("backups-restored", "The replicated backups were restored", backups_restored),
+    Source.REPLICA: ("promoted-in-place", "The replica was promoted in place", promoted_in_place),
+}
 WITHOUT_FAULT: tuple[tuple[str, str, Judge], ...] = (
     ("promotion-succeeded", "`pulumi up` succeeded", promotion_succeeded),
     ("everything-runs", "All services run", everything_runs),

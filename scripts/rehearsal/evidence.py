@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.rehearsal.calls import Accounting
+from scripts.rehearsal.sources import Source
 from scripts.rehearsal.writer import Look, Row
 
 Answered = dict[str, Any]
@@ -64,6 +65,8 @@ class Evidence:
     crisis_limit: float
     speed: float  # modelled time passes that many times faster
     phone_lines: list[str]
+    source: Source = Source.COPIES
+    standby_instance: str = ""  # DbiResourceId of the replica in peace time
     loss: float = 0.0
     modelled_loss: float = 0.0  # modelled epoch seconds
     deleted_state: list[str] = field(default_factory=list)
@@ -118,8 +121,13 @@ class Evidence:
 
     @property
     def rpo_minutes(self) -> float | None:
-        """Modelled minutes between the moment of the restored data and the loss."""
-        return (self.modelled_loss - self.copy.taken) / 60 if self.copy else None
+        """Modelled minutes between the moment of the data and the loss: by the copy's time, else by the last row."""
+        if self.copy:
+            return (self.modelled_loss - self.copy.taken) / 60
+        kept = [row.acknowledged for row in self.rows if row.seq in set(self.present)]
+        if self.source is Source.COPIES or not kept:
+            return None
+        return max(0.0, self.loss - max(kept)) * self.speed / 60
 
     @property
     def present(self) -> list[int]:

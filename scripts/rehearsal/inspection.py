@@ -10,12 +10,12 @@ from sandbox.clock import minutes
 from sandbox.public import PublicClient, Unreachable
 from scripts.pulumi_cli import EngineEvent, describe
 from scripts.rehearsal.calls import Call, is_pull
-from scripts.rehearsal.evidence import Evidence, ReadBack
+from scripts.rehearsal.evidence import DataMoment, Evidence, ReadBack
+from scripts.rehearsal.sources import PROMISES, Source
 from scripts.rehearsal.timeline import MARKER, UNCHANGED, Span
 from scripts.rehearsal.writer import ROWS_PATH, RowWriter
 
 RESTORED_FROM = "platform:restored-from"
-RESTORE = "RestoreDBInstanceFromDBSnapshot"
 TAKEN_OVER = "taken-over: yes"
 # A recording is due at the standby when it was stored this many usual replication times before the loss.
 REPLICATION_PATIENCE = 2.0
@@ -50,6 +50,13 @@ def restored_from(instance: Mapping[str, Any]) -> str | None:
     return tags.get(RESTORED_FROM)
 
 
+def data_moment(e: Evidence) -> DataMoment | None:
+    """Between which moments the data of a source without copies must have been fixed: its bound says how early."""
+    if e.source is Source.COPIES or not e.loss:
+        return None
+    return DataMoment(e.loss - PROMISES[e.source].rpo_minutes * 60 / e.speed, e.loss)
+
+
 def missing_recordings(
     stored: Mapping[str, tuple[float, int]], present: Mapping[str, int], loss: float, speed: float
 ) -> tuple[int, list[str]]:
@@ -60,11 +67,13 @@ def missing_recordings(
 
 
 def restore_began(calls: Iterable[Call], e: Evidence) -> float | None:
-    """When the deployment asked for the restore."""
+    """When the deployment asked for the restore, or for the promotion of the replica."""
     asked = (
         call.t
         for call in calls
-        if call.operation == RESTORE and call.region == e.standby_region and call.t >= e.promotion_start
+        if call.operation == PROMISES[e.source].operation
+        and call.region == e.standby_region
+        and call.t >= e.promotion_start
     )
     return min(asked, default=None)
 

@@ -16,6 +16,7 @@ from scripts.project import BUILD
 from scripts.rehearsal import checks, report
 from scripts.rehearsal.calls import Accounting
 from scripts.rehearsal.evidence import Evidence
+from scripts.rehearsal.sources import PROMISES
 from scripts.rehearsal.timeline import Timeline
 from scripts.rehearsal.writer import Look
 
@@ -59,6 +60,7 @@ def result(evidence: Evidence, timeline: Timeline, seed: int, error: str | None)
         "error": error,
         "seed": seed,
         "fault": evidence.fault,
+        "source": {"name": str(evidence.source), "dependence": PROMISES[evidence.source].dependence},
         "speed": evidence.speed,
         "lost_region": evidence.lost_region,
         "standby_region": evidence.standby_region,

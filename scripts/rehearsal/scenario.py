@@ -21,6 +21,7 @@ from scripts.pulumi_cli import Outcome, PulumiCli, changes_in_preview
 from scripts.rehearsal import calls, inspection
 from scripts.rehearsal.evidence import Evidence, Snapshot
 from scripts.rehearsal.faults import Fault, half_alive, request
+from scripts.rehearsal.sources import PROMISES, Source, settings
 from scripts.rehearsal.timeline import Display, Timeline
 from scripts.rehearsal.waiting import Waiting
 from scripts.rehearsal.world import World
@@ -28,7 +29,6 @@ from scripts.rehearsal.writer import Onlooker, RecordingWriter, RowWriter
 
 CRISIS_LIMIT = 2.5  # modelled minutes
 RTO_LIMIT = 240.0  # the plan: 4 hours for critical services
-RPO_LIMIT = 60.0  # the plan: 1 hour
 DELAY = (1.0, 13.0)  # modelled minutes: the loss may come anywhere in a snapshot cycle
 COPIES_NEEDED = 2  # so that there is a newest one to choose
 COPY_NAMES = ("rehearsal-decoy", "rehearsal-later")
@@ -45,8 +45,9 @@ class Steps:
 class RegionLoss:
     """One rehearsal in one sandbox. `run` fills `evidence` and `timeline`."""
 
-    def __init__(self, sandbox: Sandbox, seed: int, fault: Fault | None) -> None:
+    def __init__(self, sandbox: Sandbox, seed: int, fault: Fault | None, source: Source = Source.COPIES) -> None:
         self.sandbox = sandbox
+        self.source = source
         self.seed = seed
         self.fault = fault
         self.random = random.Random(seed)
@@ -61,7 +62,8 @@ class RegionLoss:
             lost_region=primary.region,
             standby_region=standby.region,
             fault=fault,
-            rpo_limit=RPO_LIMIT,
+            source=source,
+            rpo_limit=PROMISES[source].rpo_minutes,
             rto_limit=RTO_LIMIT,
             crisis_limit=CRISIS_LIMIT,
             speed=self.clock.speed,
@@ -89,6 +91,8 @@ class RegionLoss:
         self.bring_up()
         try:
             self.start_life()
+            if self.source is not Source.COPIES:
+                self.attach_source()
             self.wait_for_copies()
             with Display(self.timeline, console.err).showing():
                 self.lose_region()
@@ -128,6 +132,17 @@ class RegionLoss:
         self.recordings.start()
         self.waiting.until("the first row", lambda: self.rows.rows)
         self.evidence.dns["before"] = self.world.resolve()
+
+    def attach_source(self) -> None:
+        """The standby's second deployment: the primary's database exists now, so that its ARN can be configured."""
+        primary, standby = self.project.primary.stack, self.project.standby.stack
+        arn = self.cli.run("stack", "output", "databaseArn", "--stack", primary).stdout.strip()
+        for path, value in settings(self.source, arn).items():
+            self.cli.run("config", "set", "--stack", standby, "--path", path, value)
+        console.step(f"pulumi up -s {standby}, with {self.source} of {arn}", "2 to 4 min")
+        outcome = self.up(standby)
+        console.note(f"took {outcome.seconds:.0f} s")
+        self.evidence.standby_instance = str(self.world.instance().get("DbiResourceId", ""))
 
     def wait_for_copies(self) -> None:
         console.step(f"Waiting for {COPIES_NEEDED} database copies in the standby region", "2 to 3 min")
@@ -258,7 +273,7 @@ class RegionLoss:
     def later_copies(self) -> None:
         """A newer copy of the old database appears, the restored one is deleted: a deployment must not care."""
         self.evidence.restored_from = inspection.restored_from(self.evidence.instance)
-        used = self.evidence.copy
+        used = self.evidence.copy or max(self.evidence.copies, key=lambda copy: copy.taken, default=None)
         if used is None:
             return
         console.step("A newer copy appears and the restored one is deleted: nothing may change", "about 1 min")
@@ -298,7 +313,7 @@ class RegionLoss:
         e.instance = e.instance or self.world.instance()
         e.restored_from = inspection.restored_from(e.instance)
         e.database_group = self.world.database_group()
-        e.data_moment = self.world.data_moment(e.copy) if e.copy else None
+        e.data_moment = self.world.data_moment(e.copy) if e.copy else inspection.data_moment(e)
         e.recordings_due, e.recordings_missing = inspection.missing_recordings(
             self.recordings.stored, self.world.objects(self.project.standby), e.loss, e.speed
         )

@@ -6,9 +6,10 @@ from typing import Any
 
 from sandbox.cloud.context import AwsError, Cloud
 
-# Regions launched before March 2019 are always on; the two that the platform uses, and one of those that are off.
+# Regions launched before March 2019 are always on; those in use, and one of those that are off.
 STATUS = {
     "eu-west-1": "ENABLED_BY_DEFAULT",
+    "eu-west-2": "ENABLED_BY_DEFAULT",
     "us-east-1": "ENABLED_BY_DEFAULT",
     "af-south-1": "ENABLED",
     "me-central-1": "DISABLED",

@@ -25,7 +25,12 @@ from sandbox.cloud.emulations.measurements import record
 from sandbox.cloud.emulations.patching import replace
 
 # Hosted zone ids of application load balancers: AWS General Reference, "Elastic Load Balancing endpoints and quotas".
-ZONE_IDS = {"eu-west-1": "Z32O12XQLNTSW2", "af-south-1": "Z268VQBMOI5EKX", "us-east-1": "Z35SXDOTRQ7X7K"}
+ZONE_IDS = {
+    "eu-west-1": "Z32O12XQLNTSW2",
+    "eu-west-2": "ZHURV8PSTC4K8",
+    "af-south-1": "Z268VQBMOI5EKX",
+    "us-east-1": "Z35SXDOTRQ7X7K",
+}
 
 
 class Balancers:
