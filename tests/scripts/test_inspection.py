@@ -11,6 +11,7 @@ from scripts.project import load
 from scripts.rehearsal import inspection
 from scripts.rehearsal.evidence import ReadBack
 from scripts.rehearsal.faults import Fault, request
+from scripts.rehearsal.sources import PROMISES, Source
 from scripts.rehearsal.timeline import MARKER, Span
 from scripts.rehearsal.writer import Row, RowWriter
 from tests.scripts.made_up import CRITICAL, KENYA, LOSS, SOUTH_AFRICA, URN, at, call, evidence, instance, timeline
@@ -72,7 +73,7 @@ def test_a_recording_is_due_once_replication_had_its_time() -> None:
 
 def test_the_restore_begins_with_its_call() -> None:
     e = evidence()
-    restore = inspection.RESTORE
+    restore = PROMISES[Source.COPIES].operation
     made = [call("rds", restore, KENYA, t=2.5), call("rds", restore, t=2.9), call("rds", restore, t=3.5)]
     assert inspection.restore_began(made, e) == at(2.9)
     assert inspection.restore_began([call("rds", restore, t=1)], e) is None

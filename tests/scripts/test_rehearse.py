@@ -16,6 +16,7 @@ from scripts.rehearsal import results
 from scripts.rehearsal.evidence import Evidence
 from scripts.rehearsal.faults import Fault
 from scripts.rehearsal.scenario import Steps
+from scripts.rehearsal.sources import Source
 from tests.scripts import made_up
 
 
@@ -68,7 +69,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def play(evidence: Evidence, ends: BaseException | None = None) -> tuple[Rehearsal, Path]:
         rehearsal = Rehearsal(evidence, ends)
 
-        def made(_: Box, seed: int, __: Fault | None) -> Rehearsal:
+        def made(_: Box, seed: int, __: Fault | None, ___: Source = Source.COPIES) -> Rehearsal:
             rehearsal.seed = seed
             return rehearsal
 
@@ -90,7 +91,7 @@ def result(directory: Path) -> dict[str, Any]:
 
 
 def run(seed: int | None = 7, fault: Fault | None = None, keep: bool = False) -> None:
-    rehearse.region_loss(seed=seed, speed=12.0, fault=fault, keep=keep)
+    rehearse.region_loss(seed=seed, speed=12.0, fault=fault, source=Source.COPIES, keep=keep)
 
 
 def test_a_good_rehearsal_ends_well(played: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +118,7 @@ def test_a_broken_promise_is_a_failure_of_its_own(played: Any) -> None:
     _, directory = played(made_up.evidence(preview_code=7, preview_after=["update x y"]))
     with pytest.raises(ChecksFailedError, match="1 of 22 checks do not hold: preview-empty") as raised:
         run()
-    assert raised.value.hint == "To repeat it: dr rehearse region-loss --seed 7"
+    assert raised.value.hint == "To repeat it: dr rehearse region-loss --seed 7 --source snapshot-copies"
     assert result(directory)["ok"] is False
     assert Box.stopped == 1
 
