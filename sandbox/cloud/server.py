@@ -45,6 +45,7 @@ EMULATIONS = (
     "caches",
     "snapshots",
     "database_replicas",
+    "database_backups",
     "functions",
     "schedules",
     "registry",

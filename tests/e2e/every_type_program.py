@@ -255,6 +255,22 @@ aws.elasticache.ReplicationGroup(
     tags=TAGS,
 )
 
+elsewhere = aws.rds.Instance(
+    "elsewhere",
+    region="eu-west-2",
+    identifier="every-type-elsewhere",
+    engine="postgres",
+    engine_version="17.6",
+    instance_class="db.t4g.medium",
+    allocated_storage=20,
+    username="platform_admin",
+    password=PASSWORD,
+    backup_retention_period=1,
+    skip_final_snapshot=True,
+    tags=TAGS,
+)
+aws.rds.InstanceAutomatedBackupsReplication("elsewhere", source_db_instance_arn=elsewhere.arn, retention_period=7)
+
 # -- traffic
 certificate = aws.acm.Certificate("public", domain_name="every-type.example.org", validation_method="DNS", tags=TAGS)
 option = certificate.domain_validation_options[0]

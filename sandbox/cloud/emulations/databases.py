@@ -48,7 +48,6 @@ COMPARED_OPTIONS = (
 )
 NOT_A_CHANGE = {"db_instance_identifier", "apply_immediately"}
 _UNMODELLED = (
-    "restore_db_instance_to_point_in_time",
     "stop_db_instance",
     "start_db_instance",
     "create_db_cluster",

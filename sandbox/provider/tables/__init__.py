@@ -21,6 +21,7 @@ MODULES: Final = (
     "logs",
     "network",
     "rds",
+    "rds_backups",
     "rds_groups",
     "route53",
     "s3",

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sandbox.provider import convert
 from sandbox.provider.errors import ProviderError
 from sandbox.provider.operation import Operation
-from sandbox.provider.table import Description, Failure, Field, Resource, call, f, update
+from sandbox.provider.table import Description, Failure, Field, Resource, call, f, fields, update
 from sandbox.provider.tables.rds_groups import rds_tags
 
 SETTLED: Final = ("available", "storage-optimization")
@@ -67,7 +67,17 @@ AFTER_REPLICA: Final = (
     "parameterGroupName",
     "password",
 )
+ORIGINS: Final = {
+    "restoreTime": "RestoreTime",
+    "sourceDbInstanceAutomatedBackupsArn": "SourceDBInstanceAutomatedBackupsArn",
+    "sourceDbInstanceIdentifier": "SourceDBInstanceIdentifier",
+    "sourceDbiResourceId": "SourceDbiResourceId",
+    "useLatestRestorableTime": "UseLatestRestorableTime",
+}
 NOT_OF_A_REPLICA: Final = ("dbName", "username")
+POINT_IN_TIME: Final = (*_ANY_WAY, "engine", "maxAllocatedStorage", "parameterGroupName", "storageType")
+# All else that a restore to a point in time can't take is left to the next deployment.
+AFTER_POINT_IN_TIME: Final = ("password", *MONITORING)
 MODIFIABLE: Final = (
     *AFTER_RESTORE,
     "autoMinorVersionUpgrade",
@@ -98,6 +108,8 @@ def _create(op: Operation) -> str:
             "DBInstance.DbiResourceId",
         )
         return str(op.call(operation, _fields(op, RESTORE), op.tags_at_create()))
+    if op.inputs.get("restoreToPointInTime"):
+        return _restore_to_point_in_time(op)
     missing = [name for name in ("allocatedStorage", "engine", "password", "username") if op.inputs.get(name) is None]
     if missing:
         raise ProviderError(f"a new database needs {', '.join(missing)}")
@@ -106,6 +118,14 @@ def _create(op: Operation) -> str:
             call("create_db_instance", result="DBInstance.DbiResourceId"), op.creating_fields(), op.tags_at_create()
         )
     )
+
+
+def _restore_to_point_in_time(op: Operation) -> str:
+    given = op.inputs["restoreToPointInTime"]
+    request: dict[str, Any] = {"TargetDBInstanceIdentifier": op.inputs["identifier"], **op.tags_at_create()}
+    request |= {member: given[name] for name, member in ORIGINS.items() if given.get(name)}
+    operation = call("restore_db_instance_to_point_in_time", result="DBInstance.DbiResourceId")
+    return str(op.call(operation, _fields(op, POINT_IN_TIME), request))
 
 
 def _create_replica(op: Operation) -> str:
@@ -157,7 +177,8 @@ def _same_source(old: Any, new: Any) -> bool:
 def _after_restore(op: Operation) -> None:
     """Wait for the restored instance, then set what the restore couldn't take."""
     _wait(op)
-    given = tuple(field for field in _fields(op, AFTER_RESTORE) if op.inputs.get(field.name) is not None)
+    names = AFTER_RESTORE if op.inputs.get("snapshotIdentifier") else AFTER_POINT_IN_TIME
+    given = tuple(field for field in _fields(op, names) if op.inputs.get(field.name) is not None)
     if given:
         op.call(call("modify_db_instance", {"DBInstanceIdentifier": "$identifier", "ApplyImmediately": True}), given)
 
@@ -307,6 +328,7 @@ INSTANCE: Final = Resource(
             equal=_same_source,
         ),
         f("snapshotIdentifier", read=None, replace=True, create=False),
+        f("restoreToPointInTime", read=None, replace=True, create=False, block=fields(" ".join(ORIGINS))),
         f("applyImmediately", read=None, create=False, default=False),
         f("skipFinalSnapshot", read=None, create=False, default=False),
         f("finalSnapshotIdentifier", read=None, create=False),
@@ -321,7 +343,7 @@ INSTANCE: Final = Resource(
         f("engineVersionActual", read="EngineVersion"),
     ),
     updates=(
-        update("snapshotIdentifier", _after_restore, after_create=True),
+        update("snapshotIdentifier restoreToPointInTime", _after_restore, after_create=True),
         update("replicateSourceDb", _following, after_create=True),
         update(" ".join((*MODIFIABLE, "identifier", "enabledCloudwatchLogsExports")), _modify),
     ),
