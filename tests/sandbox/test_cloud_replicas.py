@@ -121,6 +121,21 @@ def test_what_was_written_while_the_replicas_region_was_lost_arrives_later(estat
     arrived(estate, estate.port("far", SOUTH_AFRICA), rows(estate, source))
 
 
+def test_a_snapshot_of_a_replica_becomes_a_database_of_its_own(estate: Estate) -> None:
+    rds, then = estate.rds(SOUTH_AFRICA), rows(estate, estate.port("far", SOUTH_AFRICA))
+    rds.create_db_snapshot(DBInstanceIdentifier="far", DBSnapshotIdentifier="of-a-replica")
+    estate.completed("of-a-replica", SOUTH_AFRICA)
+    assert statuses(estate.available("far", SOUTH_AFRICA)) == [("replicating", True)]
+    estate.restore("of-a-replica", "alone", SOUTH_AFRICA)
+    port = estate.port("alone", SOUTH_AFRICA)
+    add_row(estate, port, 2400)
+    assert rows(estate, port) == [*then, 2400]
+    assert "ReadReplicaSourceDBInstanceIdentifier" not in estate.describe("alone", SOUTH_AFRICA)
+    with session(estate, port) as connection:
+        assert connection.run("select count(*) from pg_replication_slots") == [[0]]
+    estate.delete("alone", SOUTH_AFRICA)
+
+
 def test_a_replica_in_the_same_region_shares_key_and_parameters_and_outlives_its_source(estate: Estate) -> None:
     estate.create("parent", BackupRetentionPeriod=1, StorageEncrypted=True, KmsKeyId=estate.keys[KENYA])
     with session(estate, estate.port("parent")) as connection:
