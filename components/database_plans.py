@@ -17,7 +17,8 @@ from components.settings.stack import Settings
 
 EMPTY = "empty"
 NEWEST = "newest"
-BACKUPS_USABLE = ("replicating", "retained")
+# Whatever else RDS calls them once the source is gone: what can be restored has a latest time.
+BACKUPS_UNUSABLE = ("creating", "deleting", "pending")
 NO_TIME = "has no time of creation"
 
 
@@ -257,7 +258,7 @@ def _useless_because(settings: Settings, entry: Backups, facts: Facts) -> str | 
     """Why `newest` passes over replicated backups, None where they may be used."""
     if not _named_after(entry.source_arn.rpartition(":")[2], naming.physical(settings.peer.short_name, "rds")):
         return f"of database {entry.source_arn}, not of {settings.peer.stack}'s"
-    if entry.status not in BACKUPS_USABLE:
+    if entry.status in BACKUPS_UNUSABLE:
         return f"is {entry.status}"
     if entry.latest is None:
         return NO_TIME

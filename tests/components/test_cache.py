@@ -9,8 +9,6 @@ import pytest
 
 from components import naming
 from components.cache import MAINTENANCE_WINDOW, SNAPSHOT_WINDOW, Cache, CacheArgs, Source
-from components.database import BACKUP_WINDOW
-from components.database import MAINTENANCE_WINDOW as DATABASE_MAINTENANCE_WINDOW
 from tests.components.examples import KENYA, SOUTH_AFRICA, default, refused, settings
 from tests.components.program import Program
 from tests.components.recording import Recorded, Recording, record
@@ -113,8 +111,9 @@ def test_its_snapshots_are_daily_and_apart_from_everything_else() -> None:
         begin, end = window.replace("sun:", "").split("-")
         return begin, end
 
+    database = settings().database
     windows = sorted(
-        hours(w) for w in (SNAPSHOT_WINDOW, MAINTENANCE_WINDOW, BACKUP_WINDOW, DATABASE_MAINTENANCE_WINDOW)
+        hours(w) for w in (SNAPSHOT_WINDOW, MAINTENANCE_WINDOW, database.backup_window, database.maintenance_window)
     )
     assert all(before[1] <= after[0] for before, after in pairwise(windows))
 
