@@ -367,6 +367,7 @@ async def main() -> None:
             queue=QueueWatch(name=queue.queue_name, dead_letters=queue.dead_letter_name),
             functions=[roles.watch, *([snapshots.watch] if snapshots else [])],
             rpo_minutes=settings.database.rpo_minutes if snapshots else None,
+            replica=None,
             replicates=ReplicationWatch(source=storage.audio_bucket_name, destination=peer_bucket, rule=RULE)
             if settings.protects
             else None,

@@ -13,6 +13,7 @@ import pulumi
 OWN_NAMESPACE: Final = "MentalHealthPlatform"
 NEWEST_COPY_AGE: Final = "NewestCopyAge"
 COPY_CYCLE_RUNS: Final = "CopyCycleRuns"
+FULL_COPIES: Final = "FullCopies"
 
 _ALB: Final = (
     "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html"
@@ -72,7 +73,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     **_metrics("AWS/CertificateManager", "DaysToExpiry", "CertificateArn", _ACM),
     # In us-east-1 only.
     **_metrics("AWS/Route53", "HealthCheckStatus", "HealthCheckId", _ROUTE53),
-    **_metrics(OWN_NAMESPACE, f"{NEWEST_COPY_AGE} {COPY_CYCLE_RUNS}", "Stack", _OWN),
+    **_metrics(OWN_NAMESPACE, f"{NEWEST_COPY_AGE} {COPY_CYCLE_RUNS} {FULL_COPIES}", "Stack", _OWN),
 }
 
 

@@ -19,8 +19,9 @@ class MonitoringArgs:
     """What there is to watch; what is None or empty is not there.
 
     `rpo_minutes` is set where this stack pulls copies; `replicates` where it sends recordings, `receives` where it gets
-    them. `database_identifier` is the serving database's name, also while there is none. `health_checks` by the names
-    that dns.py gives them. `after`: what alarms that differ between standing by and serving wait for.
+    them. `replica` is the read replica that a promotion makes the database, also once it did. `cache_clusters`: ids of
+    the cache's nodes. `database_identifier` is the serving database's name, also while there is none. `health_checks`
+    by the names that dns.py gives them. `after`: what alarms wait for that differ between standing by and serving.
     """
 
     stack: str
@@ -42,6 +43,7 @@ class MonitoringArgs:
     queue: QueueWatch
     functions: Sequence[FunctionWatch]
     rpo_minutes: int | None
+    replica: pulumi.Input[str] | None
     replicates: ReplicationWatch | None
     receives: ReplicationWatch | None
     after: Sequence[pulumi.Resource]
@@ -59,11 +61,11 @@ class Monitoring(pulumi.ComponentResource):
         there = self._alarms(name, args.health_check_topics, region=args.health_check_region if elsewhere else None)
         alarms = [self._here.make(watch) for watch in self._serving()]
         protection = [self._here.make(watch) for watch in self._protection()]
-        for watch in self._recordings():
+        for watch in self._others():
             self._here.make(watch)
         for watch in watches_recovery.health_checks(args.health_checks):
             there.make(watch)
-        if args.rpo_minutes is not None:
+        if args.rpo_minutes is not None or args.replica is not None:
             self._can_we_promote(protection)
         Dashboard(
             name,
@@ -107,17 +109,21 @@ class Monitoring(pulumi.ComponentResource):
         """What a promotion needs and an alarm can tell."""
         args = self._args
         pulled = [] if args.rpo_minutes is None else watches_recovery.copies(args.stack, args.rpo_minutes, args.standby)
+        lag = [] if args.replica is None else [watches_recovery.replica_lag(args.replica, args.standby)]
         return [
             *pulled,
+            *lag,
             *watches_recovery.functions(args.functions),
             watches_recovery.certificate(args.certificate_arn),
         ]
 
-    def _recordings(self) -> list[Watch]:
+    def _others(self) -> list[Watch]:
+        """What concerns the protection and would not stop a promotion."""
         args = self._args
+        full = [] if args.rpo_minutes is None else [watches_recovery.full_copy(args.stack)]
         out = [watches_recovery.replication_out(args.replicates)] if args.replicates else []
         incoming = [watches_recovery.replication_in(args.receives, args.standby)] if args.receives else []
-        return [*out, *incoming]
+        return [*full, *out, *incoming]
 
     def _can_we_promote(self, protection: Sequence[aws.cloudwatch.MetricAlarm]) -> None:
         self._here.any_of(

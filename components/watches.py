@@ -34,12 +34,11 @@ class Entrance:
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseWatch:
-    """`allocated_storage` in GiB; `connections` is how many are too many; `replica`: it follows another database."""
+    """`allocated_storage` in GiB; `connections` is how many are too many."""
 
     identifier: pulumi.Input[str]
     allocated_storage: int
     connections: int
-    replica: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +197,7 @@ def _healthy(spec: ServiceSpec, standby: bool, balancer: pulumi.Input[str], grou
 
 
 def database(given: DatabaseWatch) -> list[Watch]:
-    """Storage, processor, connections, and how far a replica is behind. They exist where the database does."""
+    """Storage, processor, connections. They exist where the database does."""
     by_name = {"DBInstanceIdentifier": given.identifier}
     storage = Watch(
         noun="database-storage",
@@ -225,21 +224,7 @@ def database(given: DatabaseWatch) -> list[Watch]:
             f"has had {given.connections} connections or more",
         ),
     ]
-    lag = Watch(
-        noun="replica-lag",
-        section="replica-behind",
-        wrong="The replica has been more than five minutes behind its primary for 15 minutes, or has said nothing.",
-        do="See whether it still replicates: a promotion now would lose that much.",
-        audience="team-lead",
-        readings={"lag": reading("AWS/RDS ReplicaLag", "Maximum", **by_name)},
-        comparison="GreaterThanThreshold",
-        threshold=5 * MINUTE,
-        seconds=5 * MINUTE,
-        periods=3,
-        # Silence is the replica's death.
-        missing="breaching",
-    )
-    return [storage, *others, *([lag] if given.replica else [])]
+    return [storage, *others]
 
 
 def _database(by_name: Mapping[str, pulumi.Input[str]], noun: str, metric: str, threshold: int, wrong: str) -> Watch:
@@ -258,6 +243,11 @@ def _database(by_name: Mapping[str, pulumi.Input[str]], noun: str, metric: str, 
         missing="notBreaching",
         follows_flag=True,
     )
+
+
+def cache_nodes(group: str, nodes: int) -> list[str]:
+    """Ids of a replication group's cache clusters, one for each node, as ElastiCache names them."""
+    return [f"{group}-{number:03d}" for number in range(1, nodes + 1)]
 
 
 def cache(clusters: Sequence[str]) -> list[Watch]:

@@ -7,7 +7,7 @@ from typing import Final
 import pulumi
 
 from components.alarms import MINUTE, Watch
-from components.metrics import COPY_CYCLE_RUNS, NEWEST_COPY_AGE, OWN_NAMESPACE, reading
+from components.metrics import COPY_CYCLE_RUNS, FULL_COPIES, NEWEST_COPY_AGE, OWN_NAMESPACE, reading
 from components.watches import dead_letters
 
 HOUR: Final = 60 * MINUTE
@@ -76,6 +76,42 @@ def copies(stack: str, rpo_minutes: int, standby: bool) -> list[Watch]:
         follows_flag=True,
     )
     return [newest, runs]
+
+
+def full_copy(stack: str) -> Watch:
+    """A full copy takes hours and room, where the others only carry what changed."""
+    return Watch(
+        noun="full-copy",
+        section="full-copy",
+        wrong="The primary's database is another one than before: its first copy is a full one and takes longer.",
+        do="Nothing, if the database was restored or replaced on purpose.",
+        audience="team-lead",
+        readings={"full": reading(f"{OWN_NAMESPACE} {FULL_COPIES}", "Sum", Stack=stack)},
+        comparison="GreaterThanOrEqualToThreshold",
+        threshold=1,
+        seconds=5 * MINUTE,
+        periods=1,
+        # Published only where there was one.
+        missing="notBreaching",
+    )
+
+
+def replica_lag(identifier: pulumi.Input[str], standby: bool) -> Watch:
+    """How much a promotion of the replica would lose. Once it is promoted, there is nothing to be behind."""
+    return Watch(
+        noun="replica-lag",
+        section="replica-behind",
+        wrong="The replica has been more than five minutes behind its primary for 15 minutes, or has said nothing.",
+        do="See whether it still replicates: a promotion now would lose that much.",
+        audience="team-lead",
+        readings={"lag": reading("AWS/RDS ReplicaLag", "Maximum", DBInstanceIdentifier=identifier)},
+        comparison="GreaterThanThreshold",
+        threshold=5 * MINUTE,
+        seconds=5 * MINUTE,
+        periods=3,
+        missing="breaching" if standby else "notBreaching",
+        follows_flag=True,
+    )
 
 
 def functions(given: Sequence[FunctionWatch]) -> list[Watch]:
