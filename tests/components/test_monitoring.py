@@ -39,11 +39,6 @@ def known(recording: Recording) -> dict[str, set[Any]]:
     def each(typ: str, key: str) -> set[Any]:
         return {item.inputs[key] for item in recording.of(typ)}
 
-    nodes = {
-        f"{group.inputs['replicationGroupId']}-{number:03}"
-        for group in recording.of("aws:elasticache/replicationGroup:ReplicationGroup")
-        for number in range(1, int(group.inputs["numCacheClusters"]) + 1)
-    }
     audio = {f"mental-health-platform-{short}-audio-storage" for short in ("sa", "kenya")}
     return {
         "ClusterName": each("aws:ecs/cluster:Cluster", "name"),
@@ -51,7 +46,6 @@ def known(recording: Recording) -> dict[str, set[Any]]:
         "LoadBalancer": {"suffix-of-load-balancer"},
         "TargetGroup": {f"suffix-of-{item.name}" for item in recording.of("aws:lb/targetGroup:TargetGroup")},
         "DBInstanceIdentifier": each("aws:rds/instance:Instance", "identifier"),
-        "CacheClusterId": nodes,
         "QueueName": each("aws:sqs/queue:Queue", "name"),
         "FunctionName": each("aws:lambda/function:Function", "name"),
         "HealthCheckId": {f"{item.name}-id" for item in recording.of("aws:route53/healthCheck:HealthCheck")},
@@ -150,11 +144,10 @@ def test_every_message_leads_to_what_to_do(program: Program) -> None:
         assert section in anchors, (alarm.name, section)
 
 
-def test_the_same_alarms_exist_before_and_after_a_promotion_but_those_of_database_and_cache() -> None:
+def test_the_same_alarms_exist_before_and_after_a_promotion_but_those_of_the_database() -> None:
     added = alarms(PROMOTED).keys() - alarms(STANDBY).keys()
     assert alarms(STANDBY).keys() <= alarms(PROMOTED).keys()
-    cache = {f"cache-{number}-{noun}" for number in (1, 2) for noun in ("cpu", "memory", "evictions")}
-    assert added == {"database-storage", "database-cpu", "database-connections"} | cache
+    assert added == {"database-storage", "database-cpu", "database-connections"}
 
 
 def test_what_a_flip_changes_of_alarms_is_what_silence_means_and_comes_after_the_takeover() -> None:
@@ -165,10 +158,9 @@ def test_what_a_flip_changes_of_alarms_is_what_silence_means_and_comes_after_the
         assert differing == {"treatMissingData"}, noun
     for noun in changed | (after.keys() - before.keys()):
         assert {"takeover-witness", "takeover-marker"} <= after[noun].dependencies, noun
-    services = {
-        f"{name}-running" for name in ("crisis-detection", "api-gateway", "sync", "audio-processing", "notifications")
-    }
-    groups = {f"{name}-targets" for name in ("crisis-detection", "api-gateway")}
+    specs = PROMOTED.settings().services
+    services = {f"{spec.name}-running" for spec in specs}
+    groups = {f"{spec.name}-targets" for spec in specs if spec.path}
     assert changed == services | groups | {"newest-copy-old", "copy-cycle-stopped", "replication-late"}
 
 

@@ -87,6 +87,7 @@ FAULTS: list[tuple[Path_, Any, str]] = [
     ((DATABASE, "generations", 0, "identifier"), "other-rds", "must start with mental-health-platform-"),
     ((SERVICES,), [], "mental-health-platform:services = []: Tuple should have at least 1 item"),
     ((SERVICES, 0, "priority"), "urgent", "services[0].priority = urgent: allowed: 'critical' or 'standard'"),
+    ((SERVICES, 0, "queue"), "both", "services[0].queue = both: allowed: 'send', 'receive' or 'none'"),
     ((SERVICES, 0, "image"), "docker.io/library/nginx", "services[0].image = docker.io/library/nginx: allowed: text"),
     ((SERVICES, 0, "digest"), "sha256:short", "services[0].digest = sha256:short: allowed: text that matches"),
     ((SERVICES, 0, "version"), "1 4", "services[0].version = 1 4: allowed: text that matches"),

@@ -119,3 +119,29 @@ def test_an_injected_error_speaks_the_protocol(
     finally:
         world.control("DELETE", "faults", {})
     ask(world.client(name, region))
+
+
+def test_a_queue_keeps_its_policy_and_whom_it_takes_dead_letters_of(world: World) -> None:
+    sqs = world.client("sqs", KENYA)
+    refusal = {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [refusal]})
+    allow = json.dumps({"redrivePermission": "denyAll"})
+    url = sqs.create_queue(QueueName="kept", Attributes={"Policy": policy, "RedriveAllowPolicy": allow})["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "60"})
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert json.loads(found["Policy"]) == json.loads(policy)
+    assert (found["RedriveAllowPolicy"], found["VisibilityTimeout"]) == (allow, "60")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MessageRetentionPeriod", "1209601"),
+        ("MessageRetentionPeriod", "59"),
+        ("VisibilityTimeout", "43201"),
+        ("ReceiveMessageWaitTimeSeconds", "21"),
+    ],
+)
+def test_what_sqs_refuses_of_a_queue_is_refused(world: World, name: str, value: str) -> None:
+    with pytest.raises(ClientError, match="InvalidAttributeValue"):
+        world.client("sqs", KENYA).create_queue(QueueName="refused", Attributes={name: value})

@@ -298,6 +298,10 @@ def test_tags_on_what_has_none_are_refused() -> None:
     assert "'tags'" in refusal
 
 
+METRIC_ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
+JUDGED: Final = {"name": "alarm", "comparisonOperator": "GreaterThanThreshold", "evaluationPeriods": 1}
+
+
 @pytest.mark.parametrize(
     ("token", "inputs", "reason"),
     [
@@ -323,6 +327,14 @@ def test_tags_on_what_has_none_are_refused() -> None:
             "dbName cannot be specified for a replica",
         ),
         ("aws:ec2/route:Route", {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"}, "needs one of"),
+        (METRIC_ALARM, {**JUDGED}, "either a metric or metric queries"),
+        (METRIC_ALARM, {**JUDGED, "metricName": "Errors"}, "either a statistic or an extended statistic"),
+        (METRIC_ALARM, {**JUDGED, "metricQueries": [{"id": "a"}, {"id": "b"}]}, "exactly one metric query"),
+        (
+            METRIC_ALARM,
+            {**JUDGED, "metricName": "Errors", "statistic": "Sum", "period": 1800, "evaluationPeriods": 49},
+            "looks back one day",
+        ),
         (
             "aws:route53/record:Record",
             {"zoneId": "Z", "name": "x", "type": "A", "records": ["192.0.2.1"]},
