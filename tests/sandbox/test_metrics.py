@@ -70,6 +70,18 @@ def test_answers_are_counted_by_who_gives_them(platform: Platform, lab: Lab) -> 
     platform.site.client("elbv2").delete_rule(RuleArn=rule)
 
 
+def test_a_failing_and_a_hanging_service_answer_500_and_504_while_they_stay_healthy(
+    platform: Platform, lab: Lab
+) -> None:
+    for kind, metric in (("service-error", "HTTPCode_Target_5XX_Count"), ("service-hang", "HTTPCode_ELB_504_Count")):
+        platform.world.control("POST", "faults", {"kind": kind, "service": "api-gateway", "region": KENYA})
+        platform.world.fetch(platform.site.alb["DNSName"], "/events")
+        assert platform.world.fetch(platform.site.alb["DNSName"], "/health").status == 200
+        platform.world.control("DELETE", "faults", {"kind": kind})
+
+        lab.shows(ELB, metric, 1.0, **balancer(platform))
+
+
 def test_a_database_is_measured_and_its_connections_are_real(platform: Platform, lab: Lab) -> None:
     main = {"DBInstanceIdentifier": "main"}
     lab.shows("AWS/RDS", "FreeStorageSpace", 20 * 1024.0**3 * 0.6, **main)

@@ -89,9 +89,9 @@ class Platform:
 
 
 @contextlib.contextmanager
-def running_platform() -> Iterator[Platform]:
+def running_platform(speed: float = traffic_world.SPEED) -> Iterator[Platform]:
     """A fresh cloud with a platform in it, and the public name leading to it."""
-    with traffic_world.running() as world:
+    with traffic_world.running(speed) as world:
         zone = traffic_world.hosted_zone(world)
         site = Site(world, KENYA)
         site.build_network()

@@ -18,6 +18,7 @@ from sandbox.clock import minutes
 from sandbox.cloud.context import ACCOUNT, Cloud
 from sandbox.cloud.emulations import database_route, ecs_model, endpoints, registry, targets, task_start
 from sandbox.cloud.emulations.ecs_model import Deployment, EcsService, EcsTask
+from sandbox.cloud.emulations.endpoints import Handle, Request, Response
 from sandbox.cloud.emulations.workload import Workload
 
 STARTUP_PATIENCE_SECONDS = 120.0  # modelled; an application that never became ready gives up after this
@@ -97,7 +98,7 @@ class Controller:
             self._fail(service, task, str(failure), "TaskFailedToStart")
             return
         image_service = registry.name_of(task.containers[0]["image"]).rsplit("/", 1)[-1]
-        if self._crashes(service, image_service):
+        if self._suffers("service-crash", service, image_service):
             task.containers[0]["exitCode"] = 1
             self._fail(service, task, "Essential container in task exited", "EssentialContainerExited")
             return
@@ -109,7 +110,8 @@ class Controller:
         task.set_status("RUNNING")
         task.started_at = self._cloud.clock.now()
         port = _port(task)
-        endpoint = endpoints.Endpoint(port, task.place.security_groups, task.place.subnet_id, task.workload.handle)
+        handle = self._handler(service, image_service, task.workload)
+        endpoint = endpoints.Endpoint(port, task.place.security_groups, task.place.subnet_id, handle)
         endpoints.listen(task.region_name, task.address, endpoint)
         for arn, container_port in service.target_group_arns:
             group = _target_group(task.region_name, arn)
@@ -118,9 +120,22 @@ class Controller:
                 service.tell(self._cloud.clock.now(), f"registered 1 targets in (target-group {arn})")
         self._watch(service, task)
 
-    def _crashes(self, service: EcsService, image_service: str) -> bool:
+    def _handler(self, service: EcsService, image_service: str, workload: Workload) -> Handle:
+        """The application, unless a fault makes it fail or hang for people while its health check still passes."""
+
+        def handle(request: Request) -> Response:
+            if not request.path.rstrip("/").endswith("/health"):
+                if self._suffers("service-error", service, image_service):
+                    return Response(500, b"failed, as the rehearsal asked")
+                if self._suffers("service-hang", service, image_service):
+                    raise endpoints.NoAnswer
+            return workload.handle(request)
+
+        return handle
+
+    def _suffers(self, kind: str, service: EcsService, image_service: str) -> bool:
         return any(
-            fault.get("kind") == "service-crash"
+            fault.get("kind") == kind
             and fault.get("service") in (service.name, image_service)
             and fault.get("region") in (None, service.region_name)
             for fault in self._cloud.faults

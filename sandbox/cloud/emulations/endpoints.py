@@ -30,6 +30,13 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class NoAnswer(Exception):
+    """The process accepted the request and never answers."""
+
+
+Handle = Callable[[Request], Response]
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """A process with an address of its own in a VPC."""
@@ -37,7 +44,7 @@ class Endpoint:
     port: int
     security_groups: Sequence[str]
     subnet_id: str
-    handle: Callable[[Request], Response]
+    handle: Handle  # may raise NoAnswer
 
 
 _endpoints: dict[tuple[str, str], Endpoint] = {}

@@ -170,7 +170,10 @@ class Balancers:
         ):
             return _own(region, balancer, _page(504, "Gateway Time-out"))
         began = time.monotonic()
-        response = endpoint.handle(request)
+        try:
+            response = endpoint.handle(request)
+        except endpoints.NoAnswer:  # people would wait for the idle timeout first
+            return _own(region, balancer, _page(504, "Gateway Time-out"))
         _count_target(region, balancer, group, response.status, time.monotonic() - began)
         return response
 

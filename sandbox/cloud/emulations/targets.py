@@ -222,7 +222,11 @@ def probe(region: str, group: FakeTargetGroup, target: Target, balancers: Iterab
     )
     if not any(reachable):
         return "unhealthy", "Target.Timeout", "Request timed out"
-    response = endpoint.handle(Request("GET", group.health_check_path or "/", host=target.id, scheme="http", port=port))
+    try:
+        request = Request("GET", group.health_check_path or "/", host=target.id, scheme="http", port=port)
+        response = endpoint.handle(request)
+    except endpoints.NoAnswer:
+        return "unhealthy", "Target.Timeout", "Request timed out"
     if code_matches(group.matcher.get("HttpCode", "200"), response.status):
         return _HEALTHY
     return "unhealthy", "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{response.status}]"

@@ -33,7 +33,7 @@ class ClusterContainsServices(ECSException):
 def install(cloud: Cloud) -> None:
     """Give moto's ECS a scheduler."""
     controller = Controller(cloud)
-    cloud.fault_kinds.add("service-crash")
+    cloud.fault_kinds |= {"service-crash", "service-error", "service-hang"}
     _patch_definitions()
     _patch_services(cloud, controller)
     _patch_tasks(controller)
