@@ -174,6 +174,10 @@ def environment(
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_EC2_METADATA_DISABLED": "true",
+        # The platform's public name: resolved by the emulated Route 53, certified by the sandbox's authority.
+        "HTTPS_PROXY": f"http://{endpoint}",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "SSL_CERT_FILE": str(directory / "trust.pem"),
         "AWS_CONFIG_FILE": nowhere,
         "AWS_SHARED_CREDENTIALS_FILE": nowhere,
         "PULUMI_BACKEND_URL": f"s3://{STATE_BUCKET}?{state}",

@@ -26,6 +26,8 @@ app = typer.Typer(
     help="Rehearse and carry out disaster recovery of the mental-health-platform.",
     epilog='Examples: dr rehearse region-loss  |  dr sandbox start; eval "$(dr sandbox env)"  |  dr bootstrap --apply',
 )
+Stack = Annotated[str | None, typer.Option("--stack", "-s", help="The stack to promote; the one that stands by.")]
+
 sandbox = typer.Typer(no_args_is_help=True, help="An emulated AWS on this machine that stays up, for work by hand.")
 rehearse = typer.Typer(no_args_is_help=True, help="Live through a disaster in a sandbox and check every promise.")
 app.add_typer(sandbox, name="sandbox")
@@ -64,6 +66,35 @@ def bootstrap(
     )
 
 
+@app.command()
+def promote(
+    stack: Stack = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it (else only look and show the plan).")] = False,
+    confirm: Annotated[str | None, typer.Option(help="The stack's name, instead of typing it.")] = None,
+    primary_is_lost: Annotated[
+        bool, typer.Option("--primary-is-lost", help="Go on although the primary answers as healthy.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+) -> None:
+    """Let the standby serve: preflight, plan, confirmation, plain `pulumi up`, verification, evidence.
+
+    Without --apply nothing is changed. Whatever ends it (Ctrl-C, a crash, expired credentials): the same command
+    continues. Everything about it is in docs/promotion.md.
+
+    Examples:  dr promote   |   dr promote --apply   |   dr promote -s south-africa --apply --confirm south-africa
+    """
+    from scripts import promote as task
+
+    options = task.Options(
+        apply=apply,
+        confirm=confirm,
+        primary_is_lost=primary_is_lost,
+        as_json=as_json,
+        interactive=sys.stdin.isatty(),
+    )
+    task.run(stack, options)
+
+
 @sandbox.command("start")
 def sandbox_start(speed: Speed = DEFAULT_SPEED) -> None:
     """Start a sandbox with both stacks initialised, and say what to type next."""
@@ -97,11 +128,16 @@ def sandbox_env() -> None:
 
 
 @sandbox.command("cut")
-def sandbox_cut(region: str) -> None:
-    """Lose a region: nothing in it answers or runs any more. Example: dr sandbox cut eu-west-1."""
+def sandbox_cut(
+    region: str,
+    timing_out: Annotated[
+        bool, typer.Option("--timing-out", help="Connections hang instead of ending at once.")
+    ] = False,
+) -> None:
+    """Lose a region: nothing in it answers or runs any more. Example: dr sandbox cut eu-west-1 --timing-out."""
     from scripts import sandbox as task
 
-    task.cut(region)
+    task.cut(region, timing_out)
 
 
 @sandbox.command("restore")

@@ -56,3 +56,21 @@ class ChecksFailedError(DrError):
     """A rehearsal or verification ran to its end and at least one check does not hold."""
 
     exit_code = 10
+
+
+class CredentialsError(DrError):
+    """Credentials are missing, expired or refused: get new ones and run the task again, which continues."""
+
+    exit_code = 11
+
+
+class LockedError(DrError):
+    """Another deployment holds the stack's lock, or may still hold it: nothing was changed."""
+
+    exit_code = 12
+
+
+class PrimaryAnswersError(DrError):
+    """The primary still answers as healthy, and nobody said that it is lost all the same: nothing was changed."""
+
+    exit_code = 13

@@ -82,6 +82,11 @@ class Project:
         return self.standby.domain
 
 
+def here() -> Path:
+    """The working copy that a command is meant for: where it was typed, if that is one, else this checkout."""
+    return Path.cwd() if (Path.cwd() / "Pulumi.yaml").exists() else CHECKOUT
+
+
 def load(directory: Path = CHECKOUT) -> Project:
     """Read both stacks. Raises RefusedError with file and key when something is missing."""
     shared = _values(directory / "Pulumi.yaml")

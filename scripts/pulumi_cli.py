@@ -61,22 +61,34 @@ class PulumiCli:
         return self._run([*arguments], stdin, None, check)
 
     def watch(
-        self, *arguments: str, log: Path, on_event: Callable[[float, EngineEvent], None], check: bool = True
+        self,
+        *arguments: str,
+        log: Path,
+        on_event: Callable[[float, EngineEvent], None],
+        check: bool = True,
+        on_start: Callable[[subprocess.Popen[str]], None] | None = None,
     ) -> Outcome:
         """Run an update and pass on each engine event with the moment (epoch seconds) at which it was seen.
 
-        The log holds debug output with secret values in it, so it belongs into the sandbox's directory.
+        The log holds debug output with secret values in it, so it belongs into a directory that goes away. `on_start`
+        gets the process, for who wants to end it otherwise than by an exception, which kills it.
         """
         tail = _Tail(log, on_event)
         tail.start()
         try:
             # The flag is hidden unless PULUMI_DEBUG_COMMANDS is set.
-            return self._run([*arguments, "--event-log", str(log)], None, {"PULUMI_DEBUG_COMMANDS": "1"}, check)
+            debug = {"PULUMI_DEBUG_COMMANDS": "1"}
+            return self._run([*arguments, "--event-log", str(log)], None, debug, check, on_start)
         finally:
             tail.finish()
 
     def _run(
-        self, arguments: Sequence[str], stdin: str | None, extra: Mapping[str, str] | None, check: bool
+        self,
+        arguments: Sequence[str],
+        stdin: str | None,
+        extra: Mapping[str, str] | None,
+        check: bool,
+        on_start: Callable[[subprocess.Popen[str]], None] | None = None,
     ) -> Outcome:
         command = ["pulumi", *arguments, "--non-interactive"]
         shown = " ".join(["pulumi", *arguments])
@@ -95,6 +107,8 @@ class PulumiCli:
         except FileNotFoundError as error:
             raise PulumiError("`pulumi` is not on PATH.", "Run `make setup` first.") from error
         try:
+            if on_start is not None:
+                on_start(process)
             stdout, stderr = process.communicate(stdin)
         except BaseException:
             _kill_group(process)

@@ -176,11 +176,12 @@ def env() -> None:
     console.plain(f"cd {shlex.quote(str(running.project))}")
 
 
-def cut(region: str) -> None:
+def cut(region: str, timing_out: bool = False) -> None:
+    """`timing_out`: connections to the region hang instead of ending at once."""
     running = need()
     _known(region, running)
-    supervisor.control(running.endpoint, "POST", "cut", region=region)
-    console.done(f"{region} is lost: nothing in it answers.")
+    supervisor.control(running.endpoint, "POST", "cut", region=region, timing_out=timing_out)
+    console.done(f"{region} is lost: " + ("connections to it hang." if timing_out else "nothing in it answers."))
 
 
 def restore(region: str) -> None:

@@ -20,6 +20,8 @@ from sandbox.clock import Clock
 from sandbox.cloud.accounting import Origin
 
 ACCOUNT = "123456789012"
+PATIENCE_SECONDS = 60.0  # real: how long a connection to a silent region hangs before it ends by itself
+FUNCTION_PATIENCE_MINUTES = 0.5  # modelled
 
 Action = Callable[[], None]
 Handler = Callable[[dict[str, Any]], Any]
@@ -58,6 +60,7 @@ class Cloud:
         self.account = ACCOUNT
         self.errors: list[str] = []
         self._cut: set[str] = set()
+        self._silent: dict[str, threading.Event] = {}  # cut regions whose connections hang, until they are back
         self._on_cut: list[Callable[[str], None]] = []
         self._on_restore: list[Callable[[str], None]] = []
         self._on_stop: list[Action] = []
@@ -145,12 +148,28 @@ class Cloud:
         """Call `action(region)` when a region comes back, before its API is reachable again."""
         self._on_restore.append(action)
 
-    def cut(self, region: str) -> None:
-        """Lose a region: its API first, then everything that runs in it. Data stays."""
+    def is_silent(self, region: str) -> bool:
+        """Whether connections to `region` hang instead of being refused."""
+        return region in self._silent
+
+    def silence(self, region: str, principal: str = "") -> None:
+        """Where `region` is silent, hold the calling thread as long as a client's patience lasts, or until it is back.
+
+        A function's own time limits are AWS's time, which passes faster here.
+        """
+        back = self._silent.get(region)
+        if back is not None:
+            function = principal.startswith("FUNCTION-")
+            back.wait(self.clock.seconds(FUNCTION_PATIENCE_MINUTES) if function else PATIENCE_SECONDS)
+
+    def cut(self, region: str, silent: bool = False) -> None:
+        """Lose a region: its API first, then everything that runs in it. Data stays. `silent`: connections hang."""
         if region in self._cut:
             return
+        if silent:
+            self._silent[region] = threading.Event()
         self._cut.add(region)
-        self.emit("region.cut", region=region)
+        self.emit("region.cut", region=region, silent=silent)
         for action in self._on_cut:
             self.guarded(lambda action=action: action(region), f"cut {region}")  # type: ignore[misc]
 
@@ -163,6 +182,8 @@ class Cloud:
         with self._wake:
             self._cut.discard(region)
             waiting, self._waiting = self._waiting, []
+        if (back := self._silent.pop(region, None)) is not None:
+            back.set()
         self.emit("region.restored", region=region)
         for timer in waiting:  # those that wait for another region still will again
             self._push(timer)

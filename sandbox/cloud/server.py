@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import socket
+import ssl
 import threading
 import time
 import traceback
@@ -23,9 +24,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox.clock import Clock
+from sandbox.cloud import tunnel
 from sandbox.cloud.accounting import Call, Ledger, Origin, attribute, read_body
 from sandbox.cloud.context import ACCOUNT, AwsError, BadRequest, Cloud
-from sandbox.cloud.emulations import faults
+from sandbox.cloud.emulations import authority, faults
 
 # In order of installation: later ones may use the earlier.
 EMULATIONS = (
@@ -63,6 +65,7 @@ EMULATIONS = (
 )
 
 StartResponse = Callable[..., Any]
+TRUST = "trust.pem"
 
 
 class Gate:
@@ -76,6 +79,8 @@ class Gate:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"].startswith("/_sandbox/"):
             return self._control(environ, start_response)
+        if environ["REQUEST_METHOD"] == "CONNECT":
+            tunnel.carry(self._cloud, environ)
         origin = attribute(environ, region_of_bucket)
         if any(stands_between(origin) for stands_between in self._cloud.barriers):
             # Counted, although it arrives in no region: what was tried is what matters.
@@ -96,8 +101,9 @@ class Gate:
         )
 
     def _drop(self, environ: dict[str, Any], origin: Origin, why: str) -> NoReturn:
-        """Count the call, then end the connection as an unreachable region would."""
+        """Count the call, then end the connection as an unreachable region would, at once or after a long silence."""
         self._record(environ, origin, None)
+        self._cloud.silence(origin.region, origin.principal)
         environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
         raise ConnectionResetError(why)
 
@@ -172,7 +178,12 @@ def region_of_bucket(name: str) -> str | None:
 
 
 class _Handler(MotoRequestHandler):
-    """Without a log line a request: calls.jsonl has them."""
+    """Without a log line a request: calls.jsonl has them. Answers carry AWS's time, which is the modelled one."""
+
+    clock: Clock
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(self.clock.epoch() if timestamp is None else timestamp)
 
     def log_request(self, *_: Any, **__: Any) -> None:
         """Say nothing."""
@@ -186,6 +197,7 @@ class Server:
         directory.chmod(0o711)  # PostgreSQL runs as nobody where we are root, and must reach its own folder in here
         self.cloud = Cloud(directory, Clock(speed))
         _use_modelled_time(self.cloud.clock)
+        _Handler.clock = self.cloud.clock
         self._gate = Gate(self.cloud)
         self._http: BaseWSGIServer = make_server("127.0.0.1", 0, self._gate, threaded=True, request_handler=_Handler)
         self.cloud.port = self._http.server_port
@@ -194,7 +206,8 @@ class Server:
             importlib.import_module(f"sandbox.cloud.emulations.{name}").install(self.cloud)
 
     def start(self) -> None:
-        """Answer requests from now on, and say so in DIR/cloud.json."""
+        """Answer requests from now on, and say so in DIR/cloud.json; DIR/trust.pem is whom clients may trust."""
+        _write_trust(self.cloud.directory / TRUST)
         threading.Thread(target=self._http.serve_forever, name="http", daemon=True).start()
         clock = self.cloud.clock
         ready = {"port": self.cloud.port, "speed": clock.speed, "started_at": clock.started_at, "pid": os.getpid()}
@@ -212,7 +225,7 @@ class Server:
     def _add_control(self) -> None:
         cloud = self.cloud
         cloud.route("GET", "status", lambda _: self._status())
-        cloud.route("POST", "cut", lambda data: cloud.cut(_region(data)))
+        cloud.route("POST", "cut", lambda data: cloud.cut(_region(data), silent=bool(data.get("timing_out"))))
         cloud.route("POST", "restore", lambda data: cloud.restore(_region(data)))
         cloud.route("GET", "calls", lambda data: self._gate.ledger.since(float(data.get("since", 0))))
 
@@ -234,6 +247,13 @@ def _region(data: dict[str, Any]) -> str:
     if not isinstance(region, str) or not region:
         raise BadRequest("region is missing")
     return region
+
+
+def _write_trust(path: Path) -> None:
+    """The authorities of this machine and the sandbox's own, in one file as SSL_CERT_FILE takes it."""
+    machines = ssl.get_default_verify_paths().cafile
+    known = Path(machines).read_text() if machines and Path(machines).exists() else ""
+    path.write_text(known + authority.root_pem())
 
 
 def _use_modelled_time(clock: Clock) -> None:

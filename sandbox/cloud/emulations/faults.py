@@ -12,6 +12,7 @@ from sandbox.cloud.accounting import Origin, read_body
 from sandbox.cloud.context import AwsError, BadRequest, Cloud
 
 KIND = "api-error"
+EXPIRED = "expired-credentials"  # every call of one principal is refused
 _FIELDS = {"kind", "region", "service", "operation", "contains", "code", "message"}
 _checks: dict[str, Callable[[dict[str, Any]], None]] = {}  # by kind: raises BadRequest for a fault that makes no sense
 
@@ -19,6 +20,7 @@ _checks: dict[str, Callable[[dict[str, Any]], None]] = {}  # by kind: raises Bad
 def install(cloud: Cloud) -> None:
     """Add the control calls GET, POST and DELETE faults."""
     add_kind(cloud, KIND, _check_error)
+    add_kind(cloud, EXPIRED, _check_expired)
     cloud.route("GET", "faults", lambda _: list(cloud.faults))
     cloud.route("POST", "faults", lambda data: _add(cloud, data))
     cloud.route("DELETE", "faults", lambda data: _remove(cloud, data))
@@ -47,6 +49,11 @@ def _check_error(fault: dict[str, Any]) -> None:
         raise BadRequest(f"an {KIND} has the fields {', '.join(sorted(_FIELDS))}; contains and message are optional")
 
 
+def _check_expired(fault: dict[str, Any]) -> None:
+    if fault.keys() != {"kind", "principal"}:
+        raise BadRequest(f"{EXPIRED} has the field principal")
+
+
 def _remove(cloud: Cloud, chosen: dict[str, Any]) -> list[dict[str, Any]]:
     """Drop the faults whose fields equal the given ones; all of them where none are given."""
     cloud.faults[:] = [f for f in cloud.faults if any(f.get(key) != value for key, value in chosen.items())]
@@ -56,6 +63,8 @@ def _remove(cloud: Cloud, chosen: dict[str, Any]) -> list[dict[str, Any]]:
 
 def raise_injected(cloud: Cloud, environ: dict[str, Any], origin: Origin) -> None:
     """Raise the AwsError that was injected for such a call, if any."""
+    if any(f["kind"] == EXPIRED and f["principal"] == origin.principal for f in cloud.faults):
+        raise AwsError("ExpiredToken", "The security token included in the request is expired")
     for fault in [f for f in cloud.faults if f["kind"] == KIND]:
         asked = (origin.region, origin.service, origin.operation)
         if asked != (fault["region"], fault["service"], fault["operation"]):

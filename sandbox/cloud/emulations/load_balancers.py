@@ -62,7 +62,7 @@ class Balancers:
         return {
             arn: (region, balancer, listener)
             for region, backend in list(elbv2_backends[ACCOUNT].items())
-            if region == coming_back or not self._cloud.is_cut(region)
+            if region == coming_back or not self._cloud.is_cut(region) or self._cloud.is_silent(region)
             for balancer in list(backend.load_balancers.values())
             if balancer.state == "active"
             for arn, listener in list(balancer.listeners.items())
@@ -77,6 +77,9 @@ class Balancers:
             context = authority.server_context([*names, balancer.dns_name])
 
         def answer(request: Request) -> Response | None:
+            if self._cloud.is_silent(region):
+                self._cloud.silence(region)
+                return None
             response = self._answer(region, balancer, listener, request)
             return None if self._cloud.is_cut(region) else response  # lost while it worked: nobody hears the answer
 

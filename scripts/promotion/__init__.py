@@ -1,0 +1,1 @@
+"""The parts of a promotion: what is found before it, what an interrupted one left, progress, verification, evidence."""

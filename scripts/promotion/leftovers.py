@@ -1,0 +1,96 @@
+"""What an interrupted deployment left in the state, and the state without it. Pure functions on `pulumi stack export`.
+
+Killed in the middle of a create, the engine leaves a pending operation: the resource as it was asked for, without an
+id. A later `up` would create it again. Interrupted by Ctrl-C or by an error after AWS had accepted the create, it
+leaves the resource with its errors, and with inputs where AWS's answers should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.pulumi_cli import split_urn
+
+Document = dict[str, Any]
+CREATING = "creating"
+# AWS never tells it, so the state must not claim to know it: an adopted database still has the password of its copy.
+UNREADABLE = ("password",)
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A resource whose create did not end. `id` is None where the engine never learned it."""
+
+    urn: str
+    kind: str
+    name: str
+    inputs: Mapping[str, Any]
+    id: str | None = None
+
+
+def find(document: Document) -> list[Leftover]:
+    """All of them, pending ones first, in the order of the state."""
+    pending = [operation["resource"] for operation in _operations(document) if operation["type"] == CREATING]
+    half_made = [resource for resource in _resources(document) if resource.get("initErrors")]
+    return [_leftover(resource) for resource in (*pending, *half_made)]
+
+
+def others_pending(document: Document) -> list[str]:
+    """What was being updated, read or deleted: the engine does that again by itself."""
+    return [
+        f"{operation['type']} {_leftover(operation['resource']).name}"
+        for operation in _operations(document)
+        if operation["type"] != CREATING
+    ]
+
+
+def repaired(document: Document, adopted: Mapping[str, str], dropped: set[str]) -> Document:
+    """The state in which `adopted` (URN -> id) are resources and `dropped` URNs are no longer pending.
+
+    What was pending and is not a create goes too: the resource itself is still in the state as it was before, so that
+    the next deployment compares and does it again.
+    """
+    result = deepcopy(document)
+    deployment = result["deployment"]
+    left = []
+    for operation in _operations(result):
+        urn = operation["resource"]["urn"]
+        if operation["type"] == CREATING and urn in adopted:
+            deployment.setdefault("resources", []).append(_adopted(operation["resource"], adopted[urn]))
+        elif operation["type"] == CREATING and urn not in dropped:
+            left.append(operation)
+    for position, resource in enumerate(_resources(result)):
+        if resource.get("initErrors") and resource["urn"] in adopted:
+            deployment["resources"][position] = _adopted(resource, adopted[resource["urn"]])
+    deployment["pending_operations"] = left
+    return result
+
+
+def outputs(document: Document) -> Mapping[str, Any]:
+    """The stack's last outputs."""
+    stack = next((found for found in _resources(document) if found["type"] == "pulumi:pulumi:Stack"), {})
+    found: Mapping[str, Any] = stack.get("outputs") or {}
+    return found
+
+
+def _adopted(resource: Mapping[str, Any], id: str) -> Document:
+    """As the provider would have recorded it: what was asked for, until a refresh says what is there."""
+    inputs = {name: value for name, value in resource.get("inputs", {}).items() if name not in UNREADABLE}
+    kept = {name: value for name, value in resource.items() if name not in ("initErrors", "taint")}
+    return {**kept, "custom": True, "id": id, "inputs": inputs, "outputs": {**inputs, "id": id}}
+
+
+def _leftover(resource: Mapping[str, Any]) -> Leftover:
+    kind, name = split_urn(resource["urn"])
+    return Leftover(resource["urn"], kind, name, resource.get("inputs", {}), resource.get("id"))
+
+
+def _operations(document: Document) -> list[Document]:
+    return list((document.get("deployment") or {}).get("pending_operations") or [])
+
+
+def _resources(document: Document) -> list[Document]:
+    return list((document.get("deployment") or {}).get("resources") or [])

@@ -1,0 +1,56 @@
+"""What a promotion leaves behind: an append-only record of every action, and its result."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scripts.project import BUILD
+
+PROMOTIONS = BUILD / "promotions"
+
+
+class Record:
+    """One directory. Each line is on the disk before the action goes on: what happened survives a power cut."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True)
+        self._events = (directory / "events.jsonl").open("a", encoding="utf-8")
+        self._lock = threading.Lock()
+
+    @classmethod
+    def new(cls, stack: str, root: Path = PROMOTIONS) -> Record:
+        """Named by the time of day (UTC) and the stack."""
+        return cls(root / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{stack}")
+
+    def add(self, kind: str, **data: Any) -> None:
+        """Append one action or observation with its moment (UTC)."""
+        line = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "kind": kind, **data}
+        with self._lock:
+            self._events.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+            self._events.flush()
+            os.fsync(self._events.fileno())
+
+    def close(self, result: Mapping[str, Any]) -> None:
+        """Write result.json; nothing is added afterwards."""
+        self.add("ended", ok=result["ok"], exit_code=result["exit_code"])
+        with self._lock:
+            self._events.close()
+        (self.directory / "result.json").write_text(
+            json.dumps(result, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8"
+        )
+
+
+def measured_minutes(stack: str, root: Path = PROMOTIONS) -> float | None:
+    """How long the last complete promotion of the stack on real AWS took, begun from nothing; None before one."""
+    for file in sorted(root.glob(f"*-{stack}/result.json"), reverse=True):
+        result = json.loads(file.read_text(encoding="utf-8"))
+        if result.get("ok") and result.get("on_aws") and not result.get("resumed"):
+            return float(result["minutes"])
+    return None
