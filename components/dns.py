@@ -8,9 +8,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components import naming
-from components.storage import MARKER_KEY
-from components.takeover import TAKEN_OVER
-from components.workloads import HEALTH_PATH, WITNESS_PATH
+from components.witness import MARKER_KEY, TAKEN_OVER, WITNESS_PATH
+from components.workloads import HEALTH_PATH
 
 # The health body of every service contains exactly this. A plain HTTPS check also counts redirects as healthy.
 HEALTHY = '"status": "ok"'

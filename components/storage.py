@@ -8,9 +8,9 @@ import pulumi_aws as aws
 from components import access_logs, naming, policies
 from components.buckets import Bucket, BucketArgs
 from components.replication import ReplicaArgs, Replication, ReplicationArgs
+from components.witness import MARKER_KEY
 
 PAGE_KEY = "index.html"
-MARKER_KEY = "taken-over"
 # What a list of versions says of each, enough to choose by time and to restore in bulk.
 INVENTORY_FIELDS = ("Size", "LastModifiedDate", "ETag", "IsMultipartUploaded", "ReplicationStatus", "EncryptionStatus")
 

@@ -9,11 +9,9 @@ import pulumi_aws as aws
 
 from components import naming
 from components.healthy_targets import HealthyTargets
-from components.storage import MARKER_KEY
-from components.workloads import CRISIS_PREVIEW_PATH, WITNESS_PATH, CriticalService, enough_targets
+from components.witness import MARKER_KEY, NOT_TAKEN_OVER, TAKEN_OVER, WITNESS_PATH
+from components.workloads import CRISIS_PREVIEW_PATH, CriticalService, enough_targets
 
-TAKEN_OVER = "taken-over: yes"
-NOT_TAKEN_OVER = "taken-over: no"
 EVERYTHING = "/*"
 WITNESS_PRIORITY = 1
 CRISIS_PRIORITY = 10

@@ -8,7 +8,6 @@ import pulumi
 
 # Public paths that the platform itself answers; no service may claim them.
 HEALTH_PATH = "/health"
-WITNESS_PATH = "/.well-known/dr/taken-over"
 # With the crisis rule off, the page can still be looked at under a path that nobody asks for by accident.
 CRISIS_PREVIEW_PATH = "/.well-known/dr/crisis-page-preview"
 

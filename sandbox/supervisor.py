@@ -178,6 +178,7 @@ def environment(
         "HTTPS_PROXY": f"http://{endpoint}",
         "NO_PROXY": "127.0.0.1,localhost",
         "SSL_CERT_FILE": str(directory / "trust.pem"),
+        "CURL_CA_BUNDLE": str(directory / "trust.pem"),  # stronger than the one above, where a machine sets it
         "AWS_CONFIG_FILE": nowhere,
         "AWS_SHARED_CREDENTIALS_FILE": nowhere,
         "PULUMI_BACKEND_URL": f"s3://{STATE_BUCKET}?{state}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,8 +28,10 @@ class Clients:
         )
         self._endpoint = environment.get("AWS_ENDPOINT_URL")
         self._config = config
+        self._lock = threading.Lock()  # making a client is not thread-safe in boto3, using one is
 
     def get(self, service: str, region: str) -> Any:
         """A client; the caller annotates its type."""
         make: Any = self._session.client
-        return make(service, region_name=region, endpoint_url=self._endpoint, config=self._config)
+        with self._lock:
+            return make(service, region_name=region, endpoint_url=self._endpoint, config=self._config)

@@ -95,6 +95,19 @@ def promote(
     task.run(stack, options)
 
 
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Both stacks at a glance: who serves, since when, what would be lost now, what is wrong. Below five seconds.
+
+    No region is waited for: one that does not answer is shown as such.
+
+    Examples:  dr status   |   dr status --json
+    """
+    from scripts import status as task
+
+    task.run(as_json)
+
+
 @sandbox.command("start")
 def sandbox_start(speed: Speed = DEFAULT_SPEED) -> None:
     """Start a sandbox with both stacks initialised, and say what to type next."""

@@ -14,7 +14,8 @@ from components.settings.crisis import CrisisSettings
 from components.settings.database import DatabaseSettings, GenerationSettings
 from components.settings.network import DnsSettings, NetworkSettings, PeerSettings
 from components.settings.services import ServiceSettings
-from components.workloads import CRISIS_PREVIEW_PATH, HEALTH_PATH, WITNESS_PATH
+from components.witness import WITNESS_PATH
+from components.workloads import CRISIS_PREVIEW_PATH, HEALTH_PATH
 
 
 class Settings(Frozen):

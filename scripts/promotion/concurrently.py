@@ -18,13 +18,13 @@ class _Question(threading.Thread, Generic[Answer]):
     def __init__(self, name: str, ask: Callable[[], Answer]) -> None:
         super().__init__(name=name, daemon=True)
         self._ask = ask
-        self.answer: Answer | Exception | None = None
+        self.answers: list[Answer | Exception] = []  # one, once it is there
 
     def run(self) -> None:
         try:
-            self.answer = self._ask()
+            self.answers.append(self._ask())
         except Exception as error:  # noqa: BLE001 - handed to whoever asked
-            self.answer = error
+            self.answers.append(error)
 
 
 def ask(questions: Mapping[str, Callable[[], Answer]], seconds: float) -> dict[str, Answer | Exception]:
@@ -35,8 +35,5 @@ def ask(questions: Mapping[str, Callable[[], Answer]], seconds: float) -> dict[s
     deadline = time.monotonic() + seconds
     for question in asked.values():
         question.join(max(0.0, deadline - time.monotonic()))
-    silence = NoAnswer(f"no answer within {seconds:g} s")
-    found: dict[str, Answer | Exception] = {}
-    for name, question in asked.items():
-        found[name] = silence if question.is_alive() or question.answer is None else question.answer
-    return found
+    silence = [NoAnswer(f"no answer within {seconds:g} s")]
+    return {name: (list(question.answers) or silence)[0] for name, question in asked.items()}

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components import naming
-from components.takeover import TAKEN_OVER, WITNESS_PATH
+from components.witness import TAKEN_OVER, WITNESS_PATH
 from components.workloads import enough_targets
 from scripts.promotion import leftovers, public
 from scripts.promotion.preflight import HEALTH_PATH
