@@ -1,0 +1,375 @@
+"""`dr promote` as a whole, with everything outside of it made up: what it looks at, asks, does and writes down."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+from rich.console import Console
+
+from scripts import promote
+from scripts.errors import (
+    ChecksFailedError,
+    CredentialsError,
+    DrError,
+    LockedError,
+    NotConfirmedError,
+    PrimaryAnswersError,
+    PulumiError,
+    RefusedError,
+)
+from scripts.promotion import estimate, failures, preflight, progress, public, record, verification
+from scripts.promotion.record import Record
+from scripts.promotion.verification import Check
+from scripts.pulumi_cli import Outcome
+from tests.scripts.made_up_site import ALIVE, STACK, MadeUp, copy, denied, facts, instance, lock, pending, state
+
+HEALTHY = '{"status": "ok", "region": "%s"}'
+SILENCE = public.Answer(None, "timed out")
+PREVIEW = json.dumps(
+    {"steps": [{"op": "create", "urn": "urn:pulumi:s::p::aws:x/y:Y::name"}, {"op": "same", "urn": ""}]}
+)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    monkeypatch.setattr(public, "get", lambda *_: SILENCE)
+    monkeypatch.setattr(record, "PROMOTIONS", tmp_path / "promotions")
+    monkeypatch.setattr(Record, "new", classmethod(lambda cls, stack: cls(tmp_path / "promotions" / f"1-{stack}")))
+    monkeypatch.setattr(verification, "verify", lambda _: [Check("public name", True, "200")])
+    made = MadeUp(tmp_path)
+    made.cli.said["preview"] = PREVIEW
+    return made
+
+
+def promotion(site: MadeUp, **options: Any) -> promote.Promotion:
+    given = {"apply": True, "confirm": STACK, "primary_is_lost": False, "as_json": False, "interactive": False}
+    return promote.Promotion(site, promote.Options(**{**given, **options}))
+
+
+def result(site: MadeUp) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((record.PROMOTIONS / f"1-{STACK}" / "result.json").read_text())
+    return read
+
+
+def events() -> list[dict[str, Any]]:
+    lines = (record.PROMOTIONS / f"1-{STACK}" / "events.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+# -- the whole ----------------------------------------------------------------------------------------------------
+def test_a_dry_run_changes_nothing(site: MadeUp, capsys: pytest.CaptureFixture[str]) -> None:
+    promotion(site, apply=False, as_json=True).rehearse()
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    assert (told["applied"], told["copy"], told["lost_minutes"]) == (False, "copy", 20.0)
+    assert told["plan"]["steps"] == {"create": 1}
+    assert "modelled, not measured" in told["expected"]["basis"]
+    assert not record.PROMOTIONS.exists()
+    writing = [command for command in site.cli.commands if command[0] not in ("preview", "stack")]
+    assert all("--config-file" in command for command in writing), "only a copy of the stack's file"
+
+
+def test_applied_it_flips_deploys_verifies_and_writes_down(site: MadeUp, capsys: pytest.CaptureFixture[str]) -> None:
+    promotion(site).apply()
+    assert site.cli.commands[-1] == ("up", "--stack", STACK, "--yes")
+    assert ("config", "set", STACK, "standby", "false") in site.cli.commands
+    written = result(site)
+    assert (written["ok"], written["exit_code"], written["resumed"]) == (True, 0, False)
+    kinds = [event["kind"] for event in events()]
+    assert kinds[-1] == "ended"
+    assert kinds.index("confirmed") < kinds.index("flag set") < kinds.index("pulumi up") < kinds.index("check")
+    assert "commit -m 'Let south-africa serve'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("typed", [None, "kenya", ""])
+def test_without_the_name_nothing_is_changed(site: MadeUp, typed: str | None) -> None:
+    with pytest.raises(NotConfirmedError):
+        promotion(site, confirm=typed).apply()
+    assert not any(
+        command[0] in ("up", "refresh") or (command[:1] == ("config",) and "--config-file" not in command)
+        for command in site.cli.commands
+    )
+    assert result(site)["exit_code"] == NotConfirmedError.exit_code
+
+
+def test_a_partial_success_is_a_failure(site: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "verify", lambda _: [Check("tasks", False, "sync 0/1"), Check("x", True, "")])
+    with pytest.raises(ChecksFailedError, match="tasks of 2 checks"):
+        promotion(site).apply()
+    assert result(site)["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("error: ExpiredToken: The security token included in the request is expired", CredentialsError),
+        ("error: no takeover: …", PulumiError),
+    ],
+)
+def test_a_deployment_that_fails_says_how_to_go_on(site: MadeUp, said: str, kind: type[DrError]) -> None:
+    site.cli.codes["up"], site.cli.said["up"] = 255, said
+    with pytest.raises(kind) as raised:
+        promotion(site).apply()
+    assert "run the same command again" in str(raised.value.hint)
+    assert result(site)["exit_code"] == kind.exit_code
+
+
+def test_what_the_program_refuses_is_refused_in_its_words(site: MadeUp) -> None:
+    site.cli.codes["preview"] = 255
+    site.cli.said["preview"] = json.dumps({"diagnostics": [{"severity": "error", "message": "epoch 3 is newer"}]})
+    with pytest.raises(RefusedError, match=r"(?s)Nothing was changed.*epoch 3 is newer"):
+        promotion(site).apply()
+
+
+def test_only_the_stack_that_stands_by_is_promoted(site: MadeUp) -> None:
+    assert promote.choose(site.project, None).stack == promote.choose(site.project, STACK).stack == STACK
+    with pytest.raises(RefusedError, match="kenya is no stack that stands by"):
+        promote.choose(site.project, "kenya")
+
+
+def test_a_plan_that_takes_something_away_says_so() -> None:
+    def step(operation: str, kind: str) -> dict[str, str]:
+        return {"op": operation, "urn": f"urn:pulumi:s::p::{kind}::name"}
+
+    read = promote.read_plan(
+        json.dumps(
+            {
+                "steps": [
+                    step("delete", "aws:ec2/vpc:Vpc"),
+                    step("replace", "aws:secretsmanager/secretVersion:SecretVersion"),
+                ],
+                "diagnostics": [{"severity": "warning", "message": "old copy"}],
+            }
+        )
+    )
+    assert read.losses == ["delete name (aws:ec2/vpc:Vpc)"]
+    assert read.warnings == ["old copy"]
+
+
+# -- preflight ----------------------------------------------------------------------------------------------------
+def looked(site: MadeUp, primary_is_lost: bool = False) -> dict[str, list[str]]:
+    """Subject -> levels."""
+    told: dict[str, list[str]] = {}
+    for found in preflight.look(site, primary_is_lost).found:
+        told.setdefault(found.subject, []).append(found.level)
+    return told
+
+
+def change(**answers: Any) -> Callable[[MadeUp], None]:
+    def apply(site: MadeUp) -> None:
+        site.answers |= {name.replace("__", "."): answer for name, answer in answers.items()}
+
+    return apply
+
+
+def set_to(**values: Any) -> Callable[[MadeUp], None]:
+    def apply(site: MadeUp) -> None:
+        for name, value in values.items():
+            setattr(site, name, value)
+
+    return apply
+
+
+def test_all_is_well(site: MadeUp) -> None:
+    told = looked(site)
+    assert told.pop("database") == ["warning", "ok"]  # that it will protect nobody
+    assert {level for levels in told.values() for level in levels} == {"ok"}
+    assert set(told) == {"credentials", "lock", "state", "keys", "certificate", "secrets", "primary"}
+
+
+@pytest.mark.parametrize(
+    ("arrange", "subject", "kind", "words"),
+    [
+        (change(sts__get_caller_identity=denied("ExpiredToken")), "credentials", CredentialsError, "ExpiredToken"),
+        (change(sts__get_caller_identity={"Account": "9", "Arn": "a"}), "credentials", CredentialsError, "account 9"),
+        (set_to(held=[lock(host="laptop")]), "lock", LockedError, "on laptop"),
+        (set_to(document={}), "state", RefusedError, "never deployed"),
+        (
+            change(kms__describe_key={"KeyMetadata": {"KeyState": "Disabled", "KeyId": "k"}}),
+            "keys",
+            RefusedError,
+            "is Disabled",
+        ),
+        (change(kms__describe_key=denied("AccessDeniedException")), "keys", RefusedError, "AccessDenied"),
+        (change(acm__list_certificates={"CertificateSummaryList": []}), "certificate", RefusedError, "there is none"),
+        (
+            change(
+                acm__describe_certificate={
+                    "Certificate": {"Status": "ISSUED", "NotAfter": datetime.now(UTC) - timedelta(days=1)}
+                }
+            ),
+            "certificate",
+            RefusedError,
+            "ended on",
+        ),
+        (change(secretsmanager__list_secrets={"SecretList": []}), "secrets", RefusedError, "no secrets"),
+        (change(secretsmanager__list_secrets={"SecretList": [{"Name": "empty"}]}), "secrets", RefusedError, "empty"),
+        (set_to(known=facts()), "database", RefusedError, "No usable copy"),
+        (set_to(known=facts(copy(unusable=True))), "database", RefusedError, "marked platform:unusable"),
+        (set_to(known=pulumi.RunError("Reading the databases failed")), "database", RefusedError, "Reading"),
+    ],
+)
+def test_what_forbids_a_promotion(
+    site: MadeUp, arrange: Callable[[MadeUp], None], subject: str, kind: type[DrError], words: str
+) -> None:
+    arrange(site)
+    with pytest.raises(kind) as raised:
+        promotion(site).apply()
+    assert raised.value.message.startswith(f"{subject}: ")
+    assert words in raised.value.message
+    assert not any(command[0] in ("up", "preview") for command in site.cli.commands)
+
+
+def test_a_lock_of_a_dead_process_here_only_warns(site: MadeUp) -> None:
+    site.held = [lock()]
+    assert looked(site)["lock"] == ["warning"]
+    assert len(site.held) == 1, "looking removes nothing"
+
+
+def test_a_running_process_here_is_not_robbed(site: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scripts.promotion.locks.ours_and_dead", lambda _: False)
+    site.held = [lock(ALIVE)]
+    with pytest.raises(LockedError, match="locked by process"):
+        promotion(site).apply()
+
+
+def test_an_old_copy_only_warns(site: MadeUp) -> None:
+    site.known = facts(copy(minutes=500))
+    before = preflight.look(site, False)
+    assert before.lost_minutes == 500
+    assert [found for found in before.found if found.refusal] == []
+
+
+def test_what_was_interrupted_is_told_and_an_existing_database_needs_no_copy(site: MadeUp) -> None:
+    site.document, site.known = state(pending()), facts(instances=(instance("creating"),))
+    before = preflight.look(site, False)
+    assert (before.copy, [left.name for left in before.left]) == (None, ["database-first"])
+
+
+# -- split brain --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("answer", "given", "level"),
+    [
+        (SILENCE, False, "ok"),
+        (public.Answer(503, "<html>crisis page"), False, "ok"),
+        (public.Answer(200, "<html>a login page"), False, "ok"),
+        (public.Answer(200, HEALTHY % "af-south-1"), False, "ok"),
+        (public.Answer(200, HEALTHY % "eu-west-1"), False, "refused"),
+        (public.Answer(200, '{"status": "ok"}'), False, "refused"),
+        (public.Answer(200, HEALTHY % "eu-west-1"), True, "warning"),
+    ],
+)
+def test_a_primary_that_answers_stops_it_unless_somebody_says_otherwise(
+    site: MadeUp, monkeypatch: pytest.MonkeyPatch, answer: public.Answer, given: bool, level: str
+) -> None:
+    monkeypatch.setattr(public, "get", lambda *_: answer)
+    assert looked(site, given)["primary"] == [level]
+    if level == "refused":
+        with pytest.raises(PrimaryAnswersError, match="Nothing was changed") as raised:
+            promotion(site).apply()
+        assert preflight.OVERRIDE in str(raised.value.hint)
+
+
+def test_silence_costs_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public, "_get", lambda *_: time.sleep(5))
+    began = time.monotonic()
+    assert public.get("https://example.org", 0.2).status is None
+    assert time.monotonic() - began < 2
+
+
+# -- the parts ----------------------------------------------------------------------------------------------------
+def test_only_a_complete_promotion_on_aws_counts_as_measured(tmp_path: Path) -> None:
+    def write(name: str, **more: Any) -> None:
+        (tmp_path / f"{name}-{STACK}").mkdir()
+        told = {"ok": True, "on_aws": True, "resumed": False, "minutes": 31.0, **more}
+        (tmp_path / f"{name}-{STACK}" / "result.json").write_text(json.dumps(told))
+
+    assert record.measured_minutes(STACK, tmp_path) is None
+    for name, more in (("3", {"on_aws": False}), ("4", {"ok": False}), ("5", {"resumed": True})):
+        write(name, **more)
+    assert record.measured_minutes(STACK, tmp_path) is None
+    write("1")
+    assert record.measured_minutes(STACK, tmp_path) == 31.0
+
+
+def test_a_measured_time_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "measured_minutes", lambda _: 31.0)
+    assert estimate.promotion(STACK).basis.startswith("measured")
+
+
+def test_expired_credentials_are_found_in_what_pulumi_says() -> None:
+    assert isinstance(failures.of_pulumi("error: ExpiredTokenException: …"), CredentialsError)
+    assert isinstance(failures.of_pulumi("error: something"), PulumiError)
+
+
+def test_progress_without_a_terminal_is_lines(tmp_path: Path) -> None:
+    shown = io.StringIO()
+    book = Record(tmp_path / "record")
+    found = progress.Progress(frozenset({"crisis-detection"}), 26.0, book)
+    urn = f"urn:pulumi:{STACK}::p::aws:rds/instance:Instance::database-first"
+    metadata = {"urn": urn, "op": "create"}
+    with found.showing(Console(file=shown, width=200)):
+        found.engine_event(time.time(), {"resourcePreEvent": {"metadata": metadata, "planning": True}})
+        assert found.operations == []
+        found.engine_event(time.time(), {"resourcePreEvent": {"metadata": metadata}})
+        found.engine_event(time.time(), {"resOutputsEvent": {"metadata": metadata}})
+    assert "begins database" in shown.getvalue()
+    assert "done   database" in shown.getvalue()
+    assert "database-first" in (book.directory / "events.jsonl").read_text()
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=120)
+    terminal.print(found.render(found.started + 60))
+    assert "about 25 min left" in terminal.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "step"),
+    [
+        ("aws:rds/instance:Instance", "database-first", "database"),
+        ("aws:scheduler/schedule:Schedule", "snapshots", "copies"),
+        ("aws:secretsmanager/secretVersion:SecretVersion", "critical-logins-api", "logins"),
+        ("aws:ecs/service:Service", "services-crisis-detection", "services"),
+        ("aws:ecs/service:Service", "services-sync", "rest"),
+        ("pulumi-python:dynamic/takeover:HealthyTargets", "takeover-healthy-targets", "gate"),
+        ("aws:lb/listenerRule:ListenerRule", "takeover-crisis", "takeover"),
+        ("aws:ec2/natGateway:NatGateway", "network-nat-a", "rest"),
+    ],
+)
+def test_each_operation_belongs_to_a_step(kind: str, name: str, step: str) -> None:
+    assert progress.step_of(kind, name, frozenset({"crisis-detection"})) == step
+
+
+def test_checks_are_repeated_until_they_hold(site: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    looks = iter([(False, "crisis page"), (True, "200")])
+    monkeypatch.setattr(verification, "_checks", lambda _: {"public name": lambda: next(looks)})
+    assert verification.verify(site, 5, lambda _: None) == [Check("public name", True, "200")]
+    monkeypatch.setattr(verification, "_checks", lambda _: {"tasks": lambda: (False, "sync 0/1")})
+    assert verification.verify(site, 0, lambda _: None) == [Check("tasks", False, "sync 0/1")]
+
+
+def test_an_interrupted_deployment_ends_with_the_signals_code(
+    site: MadeUp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def watch(*_: str, on_start: Callable[[Any], None], **__: Any) -> Outcome:
+        process = type("Process", (), {"poll": lambda self: None, "send_signal": lambda self, n: sent.append(n)})()
+        on_start(process)
+        import signal
+
+        signal.raise_signal(signal.SIGTERM)
+        return Outcome("pulumi up", 255, "cancelled", 1.0)
+
+    sent: list[int] = []
+    monkeypatch.setattr(site.cli, "watch", watch)
+    with pytest.raises(SystemExit) as ended:
+        promotion(site).apply()
+    assert (ended.value.code, sent) == (143, [2])
+    assert "continues" in capsys.readouterr().err
+    assert result(site)["error"] == "interrupted"
