@@ -45,8 +45,14 @@ class Outputs:
 
 
 async def read_own(project: str, stack: str) -> Outputs:
-    """Own last outputs: of the deployment before this one."""
-    return Outputs(stack, await _read(project, stack))
+    """Own last outputs: of the deployment before this one. Raises pulumi.RunError where the state cannot be read."""
+    try:
+        return Outputs(stack, await _read(project, stack))
+    except Exception as error:  # noqa: BLE001 (the SDK reports a failed invoke as a plain Exception)
+        raise pulumi.RunError(
+            f"The last outputs of stack {stack} cannot be read, nothing was changed: {error}. "
+            "Check the credentials of this terminal and that the state's bucket answers, then run again."
+        ) from None
 
 
 async def read_peer(project: str, stack: str) -> Outputs:

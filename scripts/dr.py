@@ -17,14 +17,31 @@ from scripts.rehearsal.sources import Source
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+# Each example is a paragraph of its own: the help joins the lines of one.
+HELP = """Rehearse and carry out disaster recovery of the mental-health-platform.
+
+dr status: who serves, what would be lost now, what is wrong
+
+dr promote: what a promotion of the standby would do; nothing is changed
+
+dr promote --apply: the primary region is lost, let the standby serve
+
+dr rehearse region-loss: live through that loss on this machine
+
+dr sandbox start: an emulated AWS for work by hand, then eval "$(dr sandbox env)"
+
+dr bootstrap --apply: once for an account, what must exist before any stack
+
+Each command explains itself: dr promote --help. Exit codes are in docs/exit-codes.md.
+"""
+
 app = typer.Typer(
     name="dr",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Rehearse and carry out disaster recovery of the mental-health-platform.",
-    epilog='Examples: dr rehearse region-loss  |  dr sandbox start; eval "$(dr sandbox env)"  |  dr bootstrap --apply',
+    help=HELP,
 )
 Stack = Annotated[str | None, typer.Option("--stack", "-s", help="The stack to promote; the one that stands by.")]
 
@@ -168,16 +185,18 @@ def rehearse_region_loss(
     fault: Annotated[Fault | None, typer.Option(help="What else fails, though nothing critical needs it.")] = None,
     source: Annotated[Source, typer.Option(help="How the standby gets its data.")] = Source.COPIES,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the sandbox's logs beside the report.")] = False,
+    silent: Annotated[bool, typer.Option("--timing-out", help="Connections to the lost region hang.")] = False,
 ) -> None:
     """Lose the primary region and promote the standby (scenarios 1 and 3 of the plan). About 12 minutes.
 
     Exit 0 only if every check holds. The report is build/rehearsals/latest/report.html.
 
-    Examples:  dr rehearse region-loss   |   dr rehearse region-loss --seed 7 --source read-replica
+    Examples:  dr rehearse region-loss   |   dr rehearse region-loss --seed 7 --source read-replica   |   dr rehearse
+    region-loss --timing-out
     """
     from scripts import rehearse as task
 
-    task.region_loss(seed=seed, speed=speed, fault=fault, source=source, keep=keep)
+    task.region_loss(seed=seed, speed=speed, fault=fault, source=source, keep=keep, silent=silent)
 
 
 @app.command()

@@ -12,17 +12,27 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from scripts import console, project
-from scripts.errors import ChecksFailedError, DrError, NotConfirmedError, RefusedError
+from scripts.errors import (
+    ChecksFailedError,
+    DrError,
+    IncompleteError,
+    NotConfirmedError,
+    PulumiError,
+    RefusedError,
+)
 from scripts.project import CHECKOUT, Project, StackFacts
 from scripts.promotion import estimate, findings, preflight, verification
 from scripts.promotion.estimate import Estimate
-from scripts.promotion.failures import continuing, of_pulumi
+from scripts.promotion.failures import AGAIN, EXPIRED, of_credentials
 from scripts.promotion.interruption import Interruption
 from scripts.promotion.preflight import Before
 from scripts.promotion.progress import Progress
@@ -108,7 +118,8 @@ class Promotion:
 
     def rehearse(self) -> None:
         """The dry run: nothing is changed, not even the stack's file."""
-        self.look()
+        with self._credentials_first():
+            self.look()
         if self.options.as_json:
             console.plain(json.dumps(self._document(None, 0, None), indent=2, default=str))
         console.done(f"This was a dry run: `dr promote -s {self.stack} --apply` does it.")
@@ -118,8 +129,7 @@ class Promotion:
         with tempfile.TemporaryDirectory(prefix="dr-promote-") as directory:
             file = Path(directory) / self.site.stack.file.name
             shutil.copy2(self.site.stack.file, file)
-            with continuing():
-                cli.run(*flag, "--config-file", str(file))
+            cli.run(*flag, "--config-file", str(file))
             outcome = cli.run("preview", "--stack", self.stack, "--json", "--config-file", str(file), check=False)
         if not outcome.ok:
             raise RefusedError(
@@ -152,13 +162,33 @@ class Promotion:
             return f"{told}; when the primary last answered is unknown, so is the loss"
         return f"{told}; about {before.lost_minutes:.0f} minutes until the primary's last sign of life are lost"
 
+    @contextmanager
+    def _credentials_first(self) -> Iterator[None]:
+        """Whatever failed, credentials that have expired are the reason, and S3 does not always say so.
+
+        A HEAD request is answered without a body, so the engine reports a bare "Bad Request".
+        """
+        try:
+            yield
+        except (PulumiError, RefusedError, IncompleteError) as error:
+            try:
+                self.site.caller()
+            except ClientError as refused:
+                code = str(refused.response.get("Error", {}).get("Code", ""))
+                if code in EXPIRED:
+                    raise of_credentials(f"{code}; it ended with: {error.message}") from error
+            except BotoCoreError as silence:
+                console.note(f"AWS does not say whose the credentials are: {silence}")
+            raise
+
     # -- doing it -----------------------------------------------------------------------------------------------
     def apply(self) -> None:
         """The whole. A result is written whatever ends it."""
         record = Record.new(self.stack)
         started, error, code = time.time(), None, 0
         try:
-            self._apply(record)
+            with self._credentials_first():
+                self._apply(record)
         except DrError as failed:
             error, code = failed.message, failed.exit_code
             raise
@@ -200,8 +230,7 @@ class Promotion:
 
     def _flip(self, record: Record) -> None:
         console.step(f"pulumi config set standby false -s {self.stack}")
-        with continuing():
-            self.site.cli.set_plain(self.stack, "standby", "false")
+        self.site.cli.set_plain(self.stack, "standby", "false")
         record.add("flag set", file=self.site.stack.file.name, standby=False)
 
     def _up(self, record: Record) -> None:
@@ -227,7 +256,7 @@ class Promotion:
             console.warn("Interrupted. What was begun is recorded: run the same command again, it continues.")
             raise SystemExit(SIGNAL_BASE + interruption.received)
         if not outcome.ok:
-            raise of_pulumi(f"`pulumi up` ended with code {outcome.code}:\n{outcome.tail()}")
+            raise PulumiError(f"`pulumi up` ended with code {outcome.code}:\n{outcome.tail()}", AGAIN)
 
     def _verify(self, record: Record) -> None:
         console.step(

@@ -21,11 +21,14 @@ from scripts.rehearsal.sources import PAIR_WITH_BACKUPS, Source, move_standby
 LARGEST_SEED = 999_999
 
 
-def region_loss(seed: int | None, speed: float, fault: Fault | None, source: Source, keep: bool) -> None:
+def region_loss(
+    seed: int | None, speed: float, fault: Fault | None, source: Source, keep: bool, silent: bool = False
+) -> None:
     """Lose the primary region, promote the standby, check every promise.
 
     Raises ChecksFailedError where a promise is broken, and what ended the rehearsal before its time; a result is
     written either way. `speed`: modelled time passes that many times faster. `keep`: the sandbox's logs stay too.
+    `silent`: connections to the lost region hang instead of ending at once.
     """
     chosen = random.randint(1, LARGEST_SEED) if seed is None else seed
     console.step(f"Rehearsing the loss of the primary region with {source}, seed {chosen}", "about 12 min")
@@ -35,7 +38,7 @@ def region_loss(seed: int | None, speed: float, fault: Fault | None, source: Sou
     with box, explained():
         if moved:
             move_standby(box.project)
-        rehearsal = RegionLoss(box, chosen, fault, source)
+        rehearsal = RegionLoss(box, chosen, fault, source, silent)
         directory = results.new_directory()
         error: str | None = None
         try:

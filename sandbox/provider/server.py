@@ -37,15 +37,23 @@ IGNORED_CONFIG: Final = {
 
 
 def _reported(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn what goes wrong into a gRPC status whose text is for the user."""
+    """Turn what goes wrong into a gRPC status whose text is for the user.
+
+    A plugin ends with the engine that started it; here one server outlives them all, so an engine that goes away in the
+    middle of a call ends what its call is waiting for: nothing is done on its behalf any more.
+    """
 
     @wraps(method)
     def run(self: Provider, request: Any, context: grpc.ServicerContext) -> Any:
+        over = threading.Event()
+        context.add_callback(lambda: None if over.is_set() else self.abandon(context.peer()))
         try:
             return method(self, request, context)
         except (ProviderError, ClientError, BotoCoreError) as error:
             subject = f"{request.urn.rsplit('::', 1)[-1]}: " if getattr(request, "urn", "") else ""
             context.abort(grpc.StatusCode.UNKNOWN, subject + errors.text(error))
+        finally:
+            over.set()
 
     return run
 
@@ -81,11 +89,15 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.GetMappingsResponse()
 
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self.abandon(context.peer())
+        return empty_pb2.Empty()
+
+    def abandon(self, peer: str) -> None:
+        """End what an engine's calls are waiting for."""
         with self._lock:
-            instance = self._instances.get(context.peer())
+            instance = self._instances.get(peer)
         if instance is not None:
             instance.cancelled.set()
-        return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> NoReturn:
         context.abort(

@@ -72,6 +72,5 @@ def raise_refusals(found: Sequence[Finding]) -> None:
     first = next((f for kind in ORDER for f in against if f.refusal is kind), against[0])
     others = len(against) - 1
     more = f" ({others} more above)" if others else ""
-    raise (first.refusal or RefusedError)(
-        f"{first.subject}: {first.text} Nothing was changed.{more}", first.hint or None
-    )
+    said = f"{first.subject}: {first.text.rstrip('.')}. Nothing was changed{more}."
+    raise (first.refusal or RefusedError)(said, first.hint or None)

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.public import PublicClient
+from sandbox.public import DEFAULT_TIMEOUT_SECONDS, PublicClient
 from sandbox.supervisor import Sandbox
 from scripts import console
 from scripts import sandbox as sandbox_task
@@ -32,6 +32,8 @@ RTO_LIMIT = 240.0  # the plan: 4 hours for critical services
 DELAY = (1.0, 13.0)  # modelled minutes: the loss may come anywhere in a snapshot cycle
 COPIES_NEEDED = 2  # so that there is a newest one to choose
 COPY_NAMES = ("rehearsal-decoy", "rehearsal-later")
+PATIENCE_MINUTES = 0.25  # modelled: how long a person waits for a page before reloading it
+LEAST_PATIENCE = 1.0  # real seconds: this machine is what takes long then
 WATCH_RETURN = 6.0  # modelled minutes: longer than three health checks, propagation and the TTL together
 
 
@@ -45,9 +47,18 @@ class Steps:
 class RegionLoss:
     """One rehearsal in one sandbox. `run` fills `evidence` and `timeline`."""
 
-    def __init__(self, sandbox: Sandbox, seed: int, fault: Fault | None, source: Source = Source.COPIES) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        seed: int,
+        fault: Fault | None,
+        source: Source = Source.COPIES,
+        silent: bool = False,
+    ) -> None:
+        """`silent`: connections to the lost region hang instead of ending at once."""
         self.sandbox = sandbox
         self.source = source
+        self.silent = silent
         self.seed = seed
         self.fault = fault
         self.random = random.Random(seed)
@@ -83,7 +94,9 @@ class RegionLoss:
         return {**told, "rows_committed": len(self.rows.rows), "last_refused_row": self.rows.last_failure or None}
 
     def _public_client(self) -> PublicClient:
-        return PublicClient(f"http://127.0.0.1:{self.sandbox.port}", self.clock, self.project.public_name)
+        # People's patience is modelled time, where it matters: with a region that hangs.
+        patience = max(LEAST_PATIENCE, self.clock.seconds(PATIENCE_MINUTES)) if self.silent else DEFAULT_TIMEOUT_SECONDS
+        return PublicClient(f"http://127.0.0.1:{self.sandbox.port}", self.clock, self.project.public_name, patience)
 
     # -- the whole ----------------------------------------------------------------------------------------------
     def run(self, steps: Steps) -> None:
@@ -161,7 +174,7 @@ class RegionLoss:
     def lose_region(self) -> None:
         lost = self.project.primary
         moment = time.time()
-        self.sandbox.control("POST", "cut", region=lost.region)
+        self.sandbox.control("POST", "cut", region=lost.region, timing_out=self.silent)
         self.timeline.loss = self.evidence.loss = moment
         self.evidence.modelled_loss = self.clock.at(moment).timestamp()
         self.timeline.begin("loss", moment)
