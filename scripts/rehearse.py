@@ -57,7 +57,8 @@ def region_loss(
         raise ChecksFailedError(
             f"{len(broken)} of {len(document['checks'])} checks do not hold: {', '.join(broken)}.",
             f"To repeat it: dr rehearse region-loss --seed {chosen} --source {source}"
-            + (f" --fault {fault}" if fault else ""),
+            + (f" --fault {fault}" if fault else "")
+            + (" --timing-out" if silent else ""),
         )
 
 

@@ -27,6 +27,7 @@ def names() -> Iterator[Names]:
 @pytest.fixture(autouse=True)
 def shell(names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What `dr sandbox env` sets; afterwards the region is back."""
+    names.becomes("kenya", True)
     names.expect("primary")
     monkeypatch.setenv("HTTPS_PROXY", names.world.url)
     monkeypatch.setenv("SSL_CERT_FILE", str(names.world.directory / "trust.pem"))

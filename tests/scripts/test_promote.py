@@ -114,7 +114,7 @@ def test_expired_credentials_are_told_apart_whatever_pulumi_says(site: MadeUp, c
             site.answers["sts.get_caller_identity"] = denied("ExpiredToken", "GetCallerIdentity")
         return plain(*arguments, check=check)
 
-    plain = site.cli.run
+    plain: Callable[..., Outcome] = site.cli.run
     site.cli.run, site.cli.codes[command] = run, 255
     with pytest.raises(CredentialsError, match="no longer taken") as raised:
         promotion(site).apply()

@@ -51,6 +51,7 @@ class Rehearsal:
         self.collected = False
         self.steps: Steps | None = None
         self.seed = 0
+        self.silent = False
 
     def run(self, steps: Steps) -> None:
         self.steps = steps
@@ -69,8 +70,8 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def play(evidence: Evidence, ends: BaseException | None = None) -> tuple[Rehearsal, Path]:
         rehearsal = Rehearsal(evidence, ends)
 
-        def made(_: Box, seed: int, __: Fault | None, ___: Source = Source.COPIES) -> Rehearsal:
-            rehearsal.seed = seed
+        def made(_: Box, seed: int, __: Fault | None, ___: Source = Source.COPIES, silent: bool = False) -> Rehearsal:
+            rehearsal.seed, rehearsal.silent = seed, silent
             return rehearsal
 
         directory = tmp_path / "rehearsals" / "one-region-loss"
@@ -151,6 +152,12 @@ def test_the_logs_are_kept_on_request(played: Any, tmp_path: Path) -> None:
     (tmp_path / "calls.jsonl").write_text("")
     run(keep=True)
     assert (directory / "sandbox" / "calls.jsonl").exists()
+
+
+def test_the_region_may_be_lost_by_silence(played: Any) -> None:
+    rehearsal, _ = played(made_up.evidence())
+    rehearse.region_loss(seed=7, speed=12.0, fault=None, keep=False, silent=True)
+    assert rehearsal.silent
 
 
 # -- dr bench -----------------------------------------------------------------------------------------------------
