@@ -275,11 +275,16 @@ class Promotion:
 
     # -- afterwards ---------------------------------------------------------------------------------------------
     def _say_how_to_commit(self) -> None:
-        file = self.site.stack.file.name
+        """On standard output, so that it can be copied; with --json the result has it."""
         console.note("Keep the flag, so that no later deployment tries to go back (it would be refused):")
-        console.plain(f"  git -C {self.site.project.directory} add {file}")
-        console.plain(f"  git -C {self.site.project.directory} commit -m 'Let {self.stack} serve'")
-        console.plain(f"  git -C {self.site.project.directory} push")
+        if not self.options.as_json:
+            for command in self._commit():
+                console.plain(f"  {command}")
+
+    def _commit(self) -> list[str]:
+        git = f"git -C {self.site.project.directory}"
+        file = self.site.stack.file.name
+        return [f"{git} add {file}", f"{git} commit -m 'Let {self.stack} serve'", f"{git} push"]
 
     def _document(self, error: str | None, code: int, minutes: float | None) -> dict[str, Any]:
         before = self.before
@@ -299,6 +304,7 @@ class Promotion:
             "plan": {"steps": self.plan.steps, "losses": self.plan.losses, "warnings": self.plan.warnings},
             "findings": [found.as_json() for found in before.found],
             "checks": verification.as_json(self.checks),
+            "commit": self._commit(),
         }
 
 

@@ -162,6 +162,12 @@ def test_a_plan_that_takes_something_away_says_so() -> None:
     assert read.warnings == ["old copy"]
 
 
+def test_with_json_nothing_else_is_on_standard_output(site: MadeUp, capsys: pytest.CaptureFixture[str]) -> None:
+    promotion(site, as_json=True).apply()
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], told["commit"][0].endswith("add Pulumi.south-africa.yaml")) == (True, True)
+
+
 # -- preflight ----------------------------------------------------------------------------------------------------
 def looked(site: MadeUp, primary_is_lost: bool = False) -> dict[str, list[str]]:
     """Subject -> levels."""
@@ -352,8 +358,9 @@ def test_each_operation_belongs_to_a_step(kind: str, name: str, step: str) -> No
 def test_checks_are_repeated_until_they_hold(site: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     looks = iter([(False, "crisis page"), (True, "200")])
-    monkeypatch.setattr(verification, "_checks", lambda _: {"public name": lambda: next(looks)})
-    assert verification.verify(site, 5, lambda _: None) == [Check("public name", True, "200")]
+    checks = {"state": lambda: (True, ""), "public name": lambda: next(looks)}
+    monkeypatch.setattr(verification, "_checks", lambda _: checks)
+    assert verification.verify(site, 5, lambda _: None) == [Check("state", True, ""), Check("public name", True, "200")]
     monkeypatch.setattr(verification, "_checks", lambda _: {"tasks": lambda: (False, "sync 0/1")})
     assert verification.verify(site, 0, lambda _: None) == [Check("tasks", False, "sync 0/1")]
 
