@@ -42,7 +42,6 @@ from scripts.promotion.site import Site
 from scripts.pulumi_cli import split_urn
 
 UNCHANGED = ("same", "read", "refresh")
-GONE = ("delete", "replace", "delete-replaced", "create-replacement")
 # Values of secrets are versions: a new one is a replacement, and nothing else may be.
 MAY_BE_REPLACED = ("aws:secretsmanager/secretVersion:SecretVersion", "aws:lambda/invocation:Invocation")
 LEVELS = {"ok": "ok", "warning": "warning", "refused": "REFUSED"}

@@ -65,10 +65,6 @@ class Status:
         """The stack that the public name leads to."""
         return next((view for view in self.views if self.answer.healthy and view.region == self.answer.region), None)
 
-    @property
-    def wrong(self) -> list[str]:
-        return [text for _, text in _wrong(self)]
-
 
 def run(as_json: bool) -> None:
     """Print how things stand. Always exits with 0: what it says is the result."""

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 # One attempt more than necessary: a region that does not answer must not hold up what another one can do.
 SHORT = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=8)
-DNS_ROLE_THAT_STANDS_BY = "secondary"
 
 
 class Site:

@@ -30,12 +30,7 @@ class Check:
     evidence: str
 
 
-def verify(
-    site: Site,
-    patience: float = PATIENCE,
-    wait: Callable[[float], None] = time.sleep,
-    looked: Callable[[], None] | None = None,
-) -> list[Check]:
+def verify(site: Site, patience: float = PATIENCE, wait: Callable[[float], None] = time.sleep) -> list[Check]:
     """All checks; those that do not hold yet are repeated until they do or `patience` ends."""
     checks = _checks(site)
     held: dict[str, Check] = {}
@@ -46,8 +41,6 @@ def verify(
                 held[name] = _run(name, check)
         if all(check.ok for check in held.values()) or time.monotonic() > deadline:
             return list(held.values())
-        if looked is not None:
-            looked()
         wait(LOOK_EVERY)
 
 
