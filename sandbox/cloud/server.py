@@ -24,10 +24,11 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from sandbox.clock import Clock
-from sandbox.cloud import tunnel
+from sandbox.cloud import constraints, refusals, requests, tunnel
 from sandbox.cloud.accounting import Call, Ledger, Origin, attribute, read_body
 from sandbox.cloud.context import ACCOUNT, AwsError, BadRequest, Cloud
 from sandbox.cloud.emulations import authority, faults
+from sandbox.cloud.recording import Recording
 
 # In order of installation: later ones may use the earlier.
 EMULATIONS = (
@@ -75,6 +76,7 @@ class Gate:
         self._cloud = cloud
         self._moto = DomainDispatcherApplication(create_backend_app)
         self.ledger = Ledger(cloud.directory / "calls.jsonl")
+        self.recording = Recording()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"].startswith("/_sandbox/"):
@@ -108,18 +110,21 @@ class Gate:
         raise ConnectionResetError(why)
 
     def _answer(self, environ: dict[str, Any], start_response: StartResponse, origin: Origin) -> Iterable[bytes]:
-        status = 500
+        status, told = 500, dict[str, str]()
         answer: Iterable[bytes] | None
 
         def start(line: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            nonlocal status
-            status = int(line.split()[0])
+            nonlocal status, told
+            status, told = int(line.split()[0]), dict(headers)
             return start_response(line, headers, *rest)
 
         try:
-            answer = self._special(environ, origin, start)
+            request = requests.decode(environ, origin)
+            answer = self._special(environ, origin, request, start)
             if answer is None:
                 answer = list(self._moto(environ, start))
+            if request is not None and status < 300 and self.recording.wants(environ, request):
+                self.recording.add(origin, request, told, b"".join(answer))
         except Exception as error:  # noqa: BLE001 - what moto lacks or breaks is recorded and shown, never hidden
             answer = self._broken(error, origin, start)
         if self._cloud.is_cut(origin.region):  # lost while it worked: nobody hears the answer
@@ -127,10 +132,15 @@ class Gate:
         self._record(environ, origin, status)
         return answer
 
-    def _special(self, environ: dict[str, Any], origin: Origin, start: StartResponse) -> Iterable[bytes] | None:
-        """The answer of an injected fault or of an operation that moto lacks; None leaves it to moto."""
+    def _special(
+        self, environ: dict[str, Any], origin: Origin, request: requests.Request | None, start: StartResponse
+    ) -> Iterable[bytes] | None:
+        """An injected fault, a refusal, or the answer of an operation that moto lacks; None leaves it to moto."""
         try:
             faults.raise_injected(self._cloud, environ, origin)
+            if request is not None:
+                constraints.check(request)
+                refusals.check(request, origin.region)
             handler = self._cloud.operations.get((origin.service, origin.operation))
             if handler is None:
                 return None
@@ -228,6 +238,7 @@ class Server:
         cloud.route("POST", "cut", lambda data: cloud.cut(_region(data), silent=bool(data.get("timing_out"))))
         cloud.route("POST", "restore", lambda data: cloud.restore(_region(data)))
         cloud.route("GET", "calls", lambda data: self._gate.ledger.since(float(data.get("since", 0))))
+        cloud.route("GET", "requests", lambda _: self._gate.recording.told())
 
     def _status(self) -> dict[str, Any]:
         clock, cloud = self.cloud.clock, self.cloud

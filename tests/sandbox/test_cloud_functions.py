@@ -21,7 +21,16 @@ from tests.sandbox import traffic_world
 from tests.sandbox.traffic_world import KENYA, SOUTH_AFRICA, Site, World, wait
 
 REGION = SOUTH_AFRICA
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]},
+        },
+    }
+)
 
 
 @pytest.fixture(scope="module")

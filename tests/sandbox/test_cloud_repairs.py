@@ -31,7 +31,9 @@ def test_a_replica_key_decrypts_and_has_everything_else_of_its_own(world: World)
     here, there = world.client("kms", SOUTH_AFRICA), world.client("kms", KENYA)
     key = str(here.create_key(MultiRegion=True, Description="primary")["KeyMetadata"]["KeyId"])
     here.create_alias(AliasName="alias/state", TargetKeyId=key)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
+    owner = {"AWS": "arn:aws:iam::123456789012:root"}
+    statement = {"Effect": "Allow", "Principal": owner, "Action": "kms:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     tags = [{"TagKey": "project", "TagValue": "platform"}]
     there_arn = here.replicate_key(KeyId=key, ReplicaRegion=KENYA, Description="replica", Policy=policy, Tags=tags)[
         "ReplicaKeyMetadata"

@@ -66,6 +66,7 @@ class Front:
             family=service,
             networkMode="awsvpc",
             requiresCompatibilities=["FARGATE"],
+            executionRoleArn="arn:aws:iam::123456789012:role/execution",
             cpu="256",
             memory="512",
             containerDefinitions=[container],
@@ -301,7 +302,7 @@ def test_a_fixed_response_holds_1024_bytes(front: Front) -> None:
 
 
 def test_what_a_rule_is_refused_for(front: Front) -> None:
-    with pytest.raises(ClientError, match="must be between 1 and 50000"):
+    with pytest.raises(ClientError, match="less than or equal to 50000"):
         front.rule(50_001, fixed(200, "x"))
     six = [{"Field": "path-pattern", "PathPatternConfig": {"Values": [f"/{n}" for n in range(6)]}}]
     with pytest.raises(ClientError, match="can only have '5' condition values"):

@@ -190,7 +190,7 @@ def test_everything_in_place(platform: Platform) -> None:
 
 
 def test_no_registry_credential_at_all(platform: Platform) -> None:
-    open_door = platform.define(repositoryCredentials={})
+    open_door = platform.define(repositoryCredentials=None)
     broken_by(platform, "no-login", "no credentials were given", open_door)
 
 

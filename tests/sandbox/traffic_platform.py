@@ -26,9 +26,10 @@ class Platform:
         return self.site.world
 
     def container(self, service: str, **changes: Any) -> dict[str, Any]:
+        """A container of the service; a change to None leaves its member out."""
         keys = ("host", "port", "dbname", "username", "password")
         names = ("HOST", "PORT", "NAME", "USER", "PASSWORD")
-        return {
+        members = {
             "name": service,
             "image": image(service),
             "portMappings": [{"containerPort": 8080, "name": "http"}],
@@ -38,6 +39,7 @@ class Platform:
                 for name, key in zip(names, keys, strict=True)
             ],
         } | changes
+        return {name: value for name, value in members.items() if value is not None}
 
     def define(self, service: str = "api-gateway", **changes: Any) -> str:
         """A task definition; `changes` go into its container."""
@@ -45,6 +47,7 @@ class Platform:
             family=service,
             networkMode="awsvpc",
             requiresCompatibilities=["FARGATE"],
+            executionRoleArn="arn:aws:iam::123456789012:role/execution",
             cpu="256",
             memory="512",
             containerDefinitions=[self.container(service, **changes)],

@@ -14,7 +14,6 @@ from sandbox.cloud.emulations import certificates, routing
 FIXED_RESPONSE_LIMIT = 1024  # bytes, ELBv2 API: FixedResponseActionConfig.MessageBody
 NAME_LIMIT = 32
 RULE_VALUES_LIMIT = 5
-PRIORITIES = range(1, 50_001)
 _NAME = re.compile(r"(?!.*--)(?!^-)(?!.*-$)^[A-Za-z0-9-]+$")
 
 
@@ -87,9 +86,3 @@ def check_conditions(conditions: Iterable[dict[str, Any]]) -> None:
         values += len(config.get("Values") or condition.get("Values") or [])
     if values > RULE_VALUES_LIMIT:
         raise invalid(f"A rule can only have '{RULE_VALUES_LIMIT}' condition values")
-
-
-def check_priority(priority: Any) -> None:
-    """Refuse a rule priority outside 1 to 50000."""
-    if int(priority) not in PRIORITIES:
-        raise invalid(f"Rule priority '{priority}' is not valid; it must be between 1 and 50000")

@@ -318,7 +318,6 @@ def _patch_listeners(found: Balancers) -> None:
 
 def _patch_rules(cloud: Cloud) -> None:
     validate, conditions = ELBv2Backend._validate_actions, ELBv2Backend._validate_conditions
-    create = ELBv2Backend.create_rule
 
     def validate_actions(self: ELBv2Backend, actions: list[Any]) -> None:
         validate(self, actions)
@@ -327,10 +326,6 @@ def _patch_rules(cloud: Cloud) -> None:
     def validate_conditions(self: ELBv2Backend, given: list[dict[str, Any]]) -> None:
         conditions(self, given)
         rules.check_conditions(given)
-
-    def create_rule(self: ELBv2Backend, *args: Any, **kwargs: Any) -> Any:
-        rules.check_priority(kwargs["priority"])
-        return create(self, *args, **kwargs)
 
     def announced(change: str, method: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(self: ELBv2Backend, *args: Any, **kwargs: Any) -> Any:
@@ -344,7 +339,7 @@ def _patch_rules(cloud: Cloud) -> None:
         ELBv2Backend,
         _validate_actions=validate_actions,
         _validate_conditions=validate_conditions,
-        create_rule=announced("created", create_rule),
+        create_rule=announced("created", ELBv2Backend.create_rule),
         modify_rule=announced("modified", ELBv2Backend.modify_rule),
         delete_rule=announced("deleted", ELBv2Backend.delete_rule),
     )

@@ -14,7 +14,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.iam.access_control import PermissionResult
 from moto.s3.exceptions import ReplicationConfigurationNotFoundError, S3ClientError
-from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, S3Backend, s3_backends
+from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, PublicAccessBlock, S3Backend, s3_backends
 from moto.s3.responses import S3Response
 
 from sandbox.clock import minutes
@@ -256,7 +256,13 @@ def install(cloud: Cloud) -> None:
 
 
 def _install_policies() -> None:
-    put = S3Backend.put_bucket_policy
+    put, create = S3Backend.put_bucket_policy, S3Backend.create_bucket
+
+    def create_bucket(self: S3Backend, *args: Any, **kwargs: Any) -> FakeBucket:
+        """New buckets block public access until told otherwise ("Blocking public access", since April 2023)."""
+        bucket = create(self, *args, **kwargs)
+        bucket.public_access_block = PublicAccessBlock("true", "true", "true", "true")
+        return bucket
 
     def get_permission(self: FakeBucket, action: str, resource: str) -> PermissionResult:
         # moto asks for signed requests, and looks at ACLs for the others; anonymous readers come over public_objects.
@@ -270,7 +276,7 @@ def _install_policies() -> None:
         put(self, bucket_name, policy)
 
     replace(FakeBucket, get_permission=get_permission)
-    replace(S3Backend, put_bucket_policy=put_bucket_policy)
+    replace(S3Backend, create_bucket=create_bucket, put_bucket_policy=put_bucket_policy)
 
 
 def _install_configuration(running: Replication) -> None:
