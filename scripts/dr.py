@@ -178,6 +178,20 @@ def sandbox_restore(region: str) -> None:
     task.restore(region)
 
 
+@sandbox.command("export")
+def sandbox_export(
+    stack: Annotated[str, typer.Option("-s", "--stack", help="Whose requests: kenya or south-africa.")],
+    output: Annotated[Path | None, typer.Option(help="A file for the template, instead of standard output.")] = None,
+) -> None:
+    """Show what a stack asked AWS for as a CloudFormation template, for tools that judge those. Secrets are masked.
+
+    Example:  dr sandbox export -s south-africa --output sa.json; cfn-lint -r af-south-1 -- sa.json
+    """
+    from scripts import export as task
+
+    task.run(stack, output)
+
+
 @rehearse.command("region-loss")
 def rehearse_region_loss(
     seed: Seed = None,

@@ -10,10 +10,30 @@ from pathlib import Path
 import pytest
 
 from scripts import sandbox as task
+from tests import template_lint
 from tests.e2e.commands import KENYA, SOUTH_AFRICA, changed_files, dr, pulumi
 
 SPEED_BY_HAND = "60"
 BY_HAND_SECONDS = 600
+# What a standby asks AWS for as well as a serving stack, among others.
+EXPORTED = {
+    "AWS::ECS::Cluster",
+    "AWS::ECS::Service",
+    "AWS::ECS::TaskDefinition",
+    "AWS::ElasticLoadBalancingV2::Listener",
+    "AWS::ElasticLoadBalancingV2::ListenerRule",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer",
+    "AWS::ElasticLoadBalancingV2::TargetGroup",
+    "AWS::IAM::Role",
+    "AWS::IAM::RolePolicy",
+    "AWS::KMS::Alias",
+    "AWS::KMS::Key",
+    "AWS::Lambda::Function",
+    "AWS::RDS::DBParameterGroup",
+    "AWS::RDS::DBSubnetGroup",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketPolicy",
+}
 
 pytestmark = pytest.mark.e2e
 
@@ -24,6 +44,18 @@ def wait_for_a_copy(seconds: float = 120) -> None:
     while not json.loads(dr("sandbox", "status", "--json").stdout)["copies"]:
         assert time.monotonic() < deadline, "no copy came"
         time.sleep(1)
+
+
+def judged_by_cfn_lint() -> None:
+    """What both stacks asked AWS for, each judged in its own region by somebody who does not know this project."""
+    for stack, region in (("south-africa", SOUTH_AFRICA), ("kenya", KENYA)):
+        told = dr("sandbox", "export", "-s", stack)
+        assert told.returncode == 0, told.stderr
+        template = json.loads(told.stdout)
+        kinds = {resource["Type"] for resource in template["Resources"].values()}
+        assert kinds >= EXPORTED, EXPORTED - kinds
+        assert template_lint.findings(template, region) == []
+        assert "password=" not in told.stdout
 
 
 @pytest.fixture
@@ -78,6 +110,7 @@ def test_a_person_works_in_a_sandbox(sandbox: dict[str, str]) -> None:
     for stack in ("south-africa", "kenya"):
         deployed = pulumi(sandbox, "up", "--yes", "--stack", stack)
         assert deployed.returncode == 0, deployed.stdout[-4000:] + deployed.stderr[-1000:]
+    judged_by_cfn_lint()
     wait_for_a_copy()
     assert dr("sandbox", "cut", KENYA).returncode == 0
     assert KENYA in dr("sandbox", "status").stdout

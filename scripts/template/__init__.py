@@ -1,0 +1,1 @@
+"""Recorded AWS requests as a CloudFormation template."""
