@@ -1,0 +1,353 @@
+"""Each argument of pulumi_aws that the program uses, held once against the provider's documentation.
+
+Somebody who uses another one reads the page, adds the argument here and runs
+`.venv/bin/python -m tests.components.provider_pages > docs/arguments.md`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+ADDRESS: Final = "https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/"
+
+
+class Page(NamedTuple):
+    """One resource type. `slug`: the end of its page's address; `arguments` and `forces_new`: names, blank-separated.
+
+    `forces_new`: the arguments that the page marks "Forces new resource" (collected on 2026-11-23 from the pages in
+    website/docs/r of hashicorp/terraform-provider-aws); None where the text in pulumi_aws was read instead, which
+    leaves that mark out.
+    """
+
+    slug: str
+    arguments: str
+    forces_new: str | None
+    note: str
+
+
+PAGES: Final = {
+    "aws:acm/certificate:Certificate": Page(
+        "acm_certificate",
+        "domainName tags validationMethod",
+        None,
+        "DNS validation; a new domain is a new certificate",
+    ),
+    "aws:acm/certificateValidation:CertificateValidation": Page(
+        "acm_certificate_validation",
+        "certificateArn validationRecordFqdns",
+        None,
+        "a wait; the record's name comes from the certificate",
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": Page(
+        "cloudwatch_log_group",
+        "kmsKeyId name retentionInDays tags",
+        "name",
+        "retention is one of the listed values; the key's policy admits the Logs service",
+    ),
+    "aws:ec2/eip:Eip": Page(
+        "eip",
+        "domain tags",
+        None,
+        "domain vpc, the only one left",
+    ),
+    "aws:ec2/internetGateway:InternetGateway": Page(
+        "internet_gateway",
+        "tags vpcId",
+        None,
+        "attached to its network by vpcId",
+    ),
+    "aws:ec2/natGateway:NatGateway": Page(
+        "nat_gateway",
+        "allocationId connectivityType subnetId tags",
+        None,
+        "public gateways need an address",
+    ),
+    "aws:ec2/route:Route": Page(
+        "route",
+        "destinationCidrBlock gatewayId natGatewayId routeTableId",
+        None,
+        "one target a route",
+    ),
+    "aws:ec2/routeTable:RouteTable": Page(
+        "route_table",
+        "tags vpcId",
+        None,
+        "no inline routes: they exclude route resources",
+    ),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": Page(
+        "route_table_association",
+        "routeTableId subnetId",
+        None,
+        "one table a subnet",
+    ),
+    "aws:ec2/securityGroup:SecurityGroup": Page(
+        "security_group",
+        "description name tags vpcId",
+        "description name vpcId",
+        "no inline rules: they exclude rule resources; AWS's default egress rule is removed",
+    ),
+    "aws:ec2/subnet:Subnet": Page(
+        "subnet",
+        "availabilityZone cidrBlock mapPublicIpOnLaunch tags vpcId",
+        None,
+        "zones by name",
+    ),
+    "aws:ec2/vpc:Vpc": Page(
+        "vpc",
+        "cidrBlock enableDnsHostnames enableDnsSupport tags",
+        None,
+        "both DNS switches, for private names of endpoints",
+    ),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": Page(
+        "vpc_endpoint",
+        "privateDnsEnabled routeTableIds securityGroupIds serviceName subnetIds tags vpcEndpointType vpcId",
+        None,
+        "interface: subnets, groups, private DNS; gateway: route tables",
+    ),
+    "aws:ecs/cluster:Cluster": Page(
+        "ecs_cluster",
+        "name settings tags",
+        None,
+        "Container Insights by settings",
+    ),
+    "aws:ecs/service:Service": Page(
+        "ecs_service",
+        "cluster deploymentCircuitBreaker deploymentMaximumPercent deploymentMinimumHealthyPercent "
+        "desiredCount enableEcsManagedTags healthCheckGracePeriodSeconds launchType loadBalancers name "
+        "networkConfiguration platformVersion propagateTags serviceConnectConfiguration tags "
+        "taskDefinition waitForSteadyState",
+        None,
+        "waitForSteadyState is also satisfied at 0 = 0; grace period only with a load balancer",
+    ),
+    "aws:ecs/taskDefinition:TaskDefinition": Page(
+        "ecs_task_definition",
+        "containerDefinitions cpu executionRoleArn family memory networkMode requiresCompatibilities "
+        "runtimePlatform skipDestroy tags taskRoleArn",
+        None,
+        "a change is a new revision; skipDestroy keeps the old one for a rollback",
+    ),
+    "aws:iam/role:Role": Page(
+        "iam_role",
+        "assumeRolePolicy name tags",
+        "name",
+        "no inline or managed policies here: they would be exclusive",
+    ),
+    "aws:iam/rolePolicy:RolePolicy": Page(
+        "iam_role_policy",
+        "name policy role",
+        None,
+        "inline policies, one resource each",
+    ),
+    "aws:kms/alias:Alias": Page(
+        "kms_alias",
+        "name targetKeyId",
+        "",
+        "begins with alias/; the key by id or ARN",
+    ),
+    "aws:kms/key:Key": Page(
+        "kms_key",
+        "deletionWindowInDays description enableKeyRotation policy tags",
+        "",
+        "7 to 30 days of waiting; a policy is always given",
+    ),
+    "aws:lambda/function:Function": Page(
+        "lambda_function",
+        "architectures code description environment handler loggingConfig memorySize name role runtime "
+        "tags timeout vpcConfig",
+        None,
+        "archive, handler and runtime together; log group by loggingConfig",
+    ),
+    "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Page(
+        "lambda_function_event_invoke_config",
+        "functionName maximumEventAgeInSeconds maximumRetryAttempts",
+        None,
+        "60 to 21,600 seconds, 0 to 2 attempts",
+    ),
+    "aws:lambda/invocation:Invocation": Page(
+        "lambda_invocation",
+        "functionName input triggers",
+        None,
+        "runs when created or replaced; triggers decide when",
+    ),
+    "aws:lb/listener:Listener": Page(
+        "lb_listener",
+        "certificateArn defaultActions loadBalancerArn port protocol sslPolicy tags",
+        None,
+        "certificate and policy with HTTPS only",
+    ),
+    "aws:lb/listenerRule:ListenerRule": Page(
+        "lb_listener_rule",
+        "actions conditions listenerArn priority tags",
+        None,
+        "priority and conditions change in place",
+    ),
+    "aws:lb/loadBalancer:LoadBalancer": Page(
+        "lb",
+        "dropInvalidHeaderFields enableDeletionProtection internal loadBalancerType name securityGroups subnets tags",
+        "",
+        "subnets change in place for an application load balancer",
+    ),
+    "aws:lb/targetGroup:TargetGroup": Page(
+        "lb_target_group",
+        "deregistrationDelay healthCheck name port protocol tags targetType vpcId",
+        "name port protocol targetType vpcId",
+        "health check in place; 0 to 3,600 seconds of draining",
+    ),
+    "aws:rds/instance:Instance": Page(
+        "db_instance",
+        "allocatedStorage applyImmediately autoMinorVersionUpgrade backupRetentionPeriod backupWindow "
+        "copyTagsToSnapshot dbName dbSubnetGroupName deleteAutomatedBackups deletionProtection "
+        "enabledCloudwatchLogsExports engine engineVersion finalSnapshotIdentifier identifier "
+        "instanceClass kmsKeyId maintenanceWindow multiAz parameterGroupName password publiclyAccessible "
+        "skipFinalSnapshot snapshotIdentifier storageEncrypted storageType tags username "
+        "vpcSecurityGroupIds",
+        "",
+        "0 to 35 days of backups; final snapshot unless skipped; what forces a new instance is not said on the page",
+    ),
+    "aws:rds/parameterGroup:ParameterGroup": Page(
+        "db_parameter_group",
+        "description family name parameters tags",
+        "description family name",
+        "static parameters need pending-reboot",
+    ),
+    "aws:rds/subnetGroup:SubnetGroup": Page(
+        "db_subnet_group",
+        "description name subnetIds tags",
+        "name",
+        "subnets and description change in place",
+    ),
+    "aws:route53/healthCheck:HealthCheck": Page(
+        "route53_health_check",
+        "childHealthThreshold childHealthchecks enableSni failureThreshold fqdn invertHealthcheck port "
+        "requestInterval resourcePath searchString tags type",
+        "",
+        "string match in the first 5,120 bytes; 0 to 256 children",
+    ),
+    "aws:route53/record:Record": Page(
+        "route53_record",
+        "aliases allowOverwrite failoverRoutingPolicies healthCheckId name records setIdentifier ttl type zoneId",
+        "",
+        "alias excludes ttl and records; failover needs setIdentifier",
+    ),
+    "aws:s3/bucket:Bucket": Page(
+        "s3_bucket",
+        "bucket tags",
+        "bucket",
+        "configuration by resources of its own",
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Page(
+        "s3_bucket_lifecycle_configuration",
+        "bucket rules",
+        None,
+        "an empty filter means the whole bucket",
+    ),
+    "aws:s3/bucketObjectv2:BucketObjectv2": Page(
+        "s3_object",
+        "bucket cacheControl content contentType key",
+        None,
+        "content as text; the type is not guessed",
+    ),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Page(
+        "s3_bucket_ownership_controls",
+        "bucket rule",
+        None,
+        "BucketOwnerEnforced turns access lists off",
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": Page(
+        "s3_bucket_policy",
+        "bucket policy",
+        None,
+        "JSON; after the public access block",
+    ),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Page(
+        "s3_bucket_public_access_block",
+        "blockPublicAcls blockPublicPolicy bucket ignorePublicAcls restrictPublicBuckets",
+        "",
+        "all four are false unless given",
+    ),
+    "aws:s3/bucketReplicationConfig:BucketReplicationConfig": Page(
+        "s3_bucket_replication_configuration",
+        "bucket role rules",
+        None,
+        "both buckets versioned first; delete markers with a filter",
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Page(
+        "s3_bucket_server_side_encryption_configuration",
+        "bucket rules",
+        None,
+        "bucket key with SSE-KMS",
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": Page(
+        "s3_bucket_versioning",
+        "bucket versioningConfiguration",
+        None,
+        "can be suspended, never removed",
+    ),
+    "aws:scheduler/schedule:Schedule": Page(
+        "scheduler_schedule",
+        "description flexibleTimeWindow name scheduleExpression state target",
+        "groupName name",
+        "60 to 86,400 seconds and 0 to 185 attempts of a retry",
+    ),
+    "aws:secretsmanager/secret:Secret": Page(
+        "secretsmanager_secret",
+        "kmsKeyId name recoveryWindowInDays replicas tags",
+        "",
+        "0 or 7 to 30 days of recovery; replicas by region",
+    ),
+    "aws:secretsmanager/secretVersion:SecretVersion": Page(
+        "secretsmanager_secret_version",
+        "secretId secretString",
+        None,
+        "a new value is a new version",
+    ),
+    "aws:servicediscovery/httpNamespace:HttpNamespace": Page(
+        "service_discovery_http_namespace",
+        "description name tags",
+        "",
+        "what a change does is not said on the page",
+    ),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": Page(
+        "vpc_security_group_egress_rule",
+        "cidrIpv4 description fromPort ipProtocol referencedSecurityGroupId securityGroupId tags toPort",
+        None,
+        "one range or group a rule; no ports with protocol -1",
+    ),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Page(
+        "vpc_security_group_ingress_rule",
+        "cidrIpv4 description fromPort ipProtocol referencedSecurityGroupId securityGroupId tags toPort",
+        None,
+        "one range or group a rule; no ports with protocol -1",
+    ),
+}
+
+_HEAD: Final = """# Arguments of the provider
+
+Every argument of pulumi_aws that the program uses, in any of its states, held against the provider's documentation.
+This page is generated: `.venv/bin/python -m tests.components.provider_pages > docs/arguments.md`.
+A test fails when the program uses an argument that is not here. Then read the page behind the link, check what it
+says of values, defaults and replacement, and add the argument to `tests/components/provider_pages.py`.
+
+*New resource*: the arguments whose change, says the page, forces a new resource; "not said" where the page was read
+and marks none of ours; "–" where the text in pulumi_aws was read, which leaves the mark out. What the sandbox's
+provider replaces then rests on AWS's own schemas (`tests/sandbox/test_replacement.py`).
+
+| type | arguments | new resource | noted |
+| --- | --- | --- | --- |
+"""
+
+
+def page() -> str:
+    """docs/arguments.md."""
+    return _HEAD + "".join(f"{_row(token, found)}\n" for token, found in sorted(PAGES.items()))
+
+
+def _row(token: str, found: Page) -> str:
+    module, _, name = token.removeprefix("aws:").partition(":")
+    forces = "–" if found.forces_new is None else found.forces_new.replace(" ", ", ") or "not said"
+    title = f"[{module.split('/')[0]}.{name}]({ADDRESS}{found.slug})"
+    return f"| {title} | {found.arguments.replace(' ', ', ')} | {forces} | {found.note} |"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
