@@ -38,17 +38,55 @@ PAGES: Final = {
         None,
         "a wait; the record's name comes from the certificate",
     ),
+    "aws:appautoscaling/policy:Policy": Page(
+        "appautoscaling_policy",
+        "name policyType resourceId scalableDimension serviceNamespace targetTrackingScalingPolicyConfiguration",
+        None,
+        "target tracking only; a name is unique for its target",
+    ),
+    "aws:appautoscaling/target:Target": Page(
+        "appautoscaling_target",
+        "maxCapacity minCapacity resourceId scalableDimension serviceNamespace tags",
+        None,
+        "service, resource and dimension are its identity",
+    ),
+    "aws:cloudwatch/compositeAlarm:CompositeAlarm": Page(
+        "cloudwatch_composite_alarm",
+        "alarmActions alarmDescription alarmName alarmRule okActions tags",
+        None,
+        "a rule over alarms by name",
+    ),
+    "aws:cloudwatch/dashboard:Dashboard": Page(
+        "cloudwatch_dashboard",
+        "dashboardBody dashboardName",
+        None,
+        "JSON; no tags",
+    ),
     "aws:cloudwatch/logGroup:LogGroup": Page(
         "cloudwatch_log_group",
         "kmsKeyId name retentionInDays tags",
         "name",
         "retention is one of the listed values; the key's policy admits the Logs service",
     ),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": Page(
+        "cloudwatch_metric_alarm",
+        "alarmActions alarmDescription comparisonOperator dimensions evaluationPeriods extendedStatistic "
+        "insufficientDataActions metricName metricQueries name namespace okActions period region "
+        "statistic tags threshold treatMissingData",
+        None,
+        "a metric with a statistic, or queries of which one returns data",
+    ),
     "aws:ec2/eip:Eip": Page(
         "eip",
         "domain tags",
         None,
         "domain vpc, the only one left",
+    ),
+    "aws:ec2/flowLog:FlowLog": Page(
+        "flow_log",
+        "iamRoleArn logDestination logDestinationType maxAggregationInterval tags trafficType vpcId",
+        None,
+        "nothing can be changed; intervals of 60 or 600 seconds",
     ),
     "aws:ec2/internetGateway:InternetGateway": Page(
         "internet_gateway",
@@ -122,7 +160,7 @@ PAGES: Final = {
     "aws:ecs/taskDefinition:TaskDefinition": Page(
         "ecs_task_definition",
         "containerDefinitions cpu executionRoleArn family memory networkMode requiresCompatibilities "
-        "runtimePlatform skipDestroy tags taskRoleArn",
+        "runtimePlatform skipDestroy tags taskRoleArn volumes",
         None,
         "a change is a new revision; skipDestroy keeps the old one for a rollback",
     ),
@@ -140,13 +178,13 @@ PAGES: Final = {
     ),
     "aws:kms/alias:Alias": Page(
         "kms_alias",
-        "name targetKeyId",
+        "name region targetKeyId",
         "",
         "begins with alias/; the key by id or ARN",
     ),
     "aws:kms/key:Key": Page(
         "kms_key",
-        "deletionWindowInDays description enableKeyRotation policy tags",
+        "deletionWindowInDays description enableKeyRotation policy region tags",
         "",
         "7 to 30 days of waiting; a policy is always given",
     ),
@@ -183,7 +221,8 @@ PAGES: Final = {
     ),
     "aws:lb/loadBalancer:LoadBalancer": Page(
         "lb",
-        "dropInvalidHeaderFields enableDeletionProtection internal loadBalancerType name securityGroups subnets tags",
+        "accessLogs dropInvalidHeaderFields enableDeletionProtection internal loadBalancerType name "
+        "securityGroups subnets tags",
         "",
         "subnets change in place for an application load balancer",
     ),
@@ -241,6 +280,12 @@ PAGES: Final = {
         None,
         "an empty filter means the whole bucket",
     ),
+    "aws:s3/bucketLogging:BucketLogging": Page(
+        "s3_bucket_logging",
+        "bucket targetBucket targetPrefix",
+        None,
+        "the target's policy admits the logging service",
+    ),
     "aws:s3/bucketObjectv2:BucketObjectv2": Page(
         "s3_object",
         "bucket cacheControl content contentType key",
@@ -283,6 +328,12 @@ PAGES: Final = {
         None,
         "can be suspended, never removed",
     ),
+    "aws:s3/inventory:Inventory": Page(
+        "s3_bucket_inventory",
+        "bucket destination includedObjectVersions name optionalFields schedule",
+        None,
+        "all versions or the current ones",
+    ),
     "aws:scheduler/schedule:Schedule": Page(
         "scheduler_schedule",
         "description flexibleTimeWindow name scheduleExpression state target",
@@ -306,6 +357,25 @@ PAGES: Final = {
         "description name tags",
         "",
         "what a change does is not said on the page",
+    ),
+    "aws:sns/topic:Topic": Page(
+        "sns_topic",
+        "kmsMasterKeyId name policy region tags",
+        None,
+        "policy inline; the key's policy admits the publishers",
+    ),
+    "aws:sns/topicSubscription:TopicSubscription": Page(
+        "sns_topic_subscription",
+        "endpoint protocol region topic",
+        None,
+        "e-mail must be confirmed; an unconfirmed one is left behind on deletion",
+    ),
+    "aws:sqs/queue:Queue": Page(
+        "sqs_queue",
+        "kmsMasterKeyId messageRetentionSeconds name policy receiveWaitTimeSeconds redriveAllowPolicy "
+        "redrivePolicy tags visibilityTimeoutSeconds",
+        None,
+        "60 to 1,209,600 seconds of retention; redrive policies as JSON",
     ),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": Page(
         "vpc_security_group_egress_rule",

@@ -290,7 +290,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Invalid region af-south-1 specified. Only eu-west-1 is supported.",
     ),
     "no ARN": ({"AlarmActions": ["topic"]}, "Invalid arn syntax"),
-    "too many actions": ({"AlarmActions": [f"arn:aws:sns:eu-west-1:1:{n}" for n in range(6)]}, "at most 5"),
+    "too many actions": ({"AlarmActions": [f"arn:aws:sns:eu-west-1:1:{n}" for n in range(6)]}, "alarmActions"),
     "unknown comparison": ({"ComparisonOperator": "MoreThan"}, "comparisonOperator"),
     "unknown treatment": ({"TreatMissingData": "bad"}, "treatMissingData"),
     "unknown statistic": ({"Statistic": "Median"}, "statistic"),
@@ -298,7 +298,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "more datapoints than periods": ({"DatapointsToAlarm": 2}, "DatapointsToAlarm"),
     "period of 90 s": ({"Period": 90}, "multiple of 60"),
     "more than a day": ({"Period": 300, "EvaluationPeriods": 289}, "more than a day"),
-    "long description": ({"AlarmDescription": "x" * 1025}, "AlarmDescription"),
+    "long description": ({"AlarmDescription": "x" * 1025}, "alarmDescription"),
     "metric and metrics": ({"Metrics": [{"Id": "e1", "Expression": "1"}]}, "Exactly one of MetricName"),
 }
 

@@ -30,7 +30,9 @@ def handler(event, context):
 def lab() -> Iterator[Lab]:
     """A cloud in which a modelled minute lasts 0.1 s."""
     with traffic_world.running() as world:
-        trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+        services = {"Service": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]}
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": services}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         world.client("iam", "us-east-1").create_role(RoleName="function", AssumeRolePolicyDocument=trust)
         yield Lab(world, SOUTH_AFRICA)
         world.assert_sound()
