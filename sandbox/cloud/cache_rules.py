@@ -181,6 +181,11 @@ def zones(region: str, subnet_group: str | None) -> list[str]:
     return sorted(subnet.availability_zone for subnet in subnets)
 
 
+def subnets(region: str, subnet_group: str | None) -> list[str]:
+    """The ids of a subnet group's subnets."""
+    return [] if subnet_group is None else list(_subnet_group(region, subnet_group).subnet_ids)
+
+
 def _subnet_group(region: str, name: str) -> Any:
     group = elasticache_backends[ACCOUNT][region].cache_subnet_groups.get(name)
     if group is None:

@@ -12,6 +12,7 @@ import pytest
 import valkey
 from botocore.exceptions import ClientError
 
+from sandbox.cloud.emulations.cache_use import CacheUse
 from tests.sandbox import traffic_world
 from tests.sandbox.traffic_world import KENYA, SOUTH_AFRICA, Site, World, wait
 
@@ -232,6 +233,27 @@ def test_a_snapshot_brings_its_data_into_a_new_cache(estate: Estate) -> None:
     estate.delete("restored")
     with pytest.raises(ClientError, match="SnapshotNotFoundFault"):
         estate.create("restored", SnapshotName="morning")
+
+
+def test_an_application_finds_the_cache_when_there_is_one_and_lives_without(estate: Estate) -> None:
+    value: list[str | None] = [None]
+    ways: list[str | None] = [None]
+    use = CacheUse(lambda: value[0], lambda _host, _port: ways[0])
+    assert use.state() == "none"  # the secret has no value yet
+    value[0] = json.dumps({"host": "cache.invalid", "port": 6379, "token": TOKEN})
+    assert use.state() == "none"
+    estate.create("used")
+    value[0] = json.dumps({"host": "127.0.0.1", "port": estate.port("used"), "token": TOKEN})
+    assert use.state() == "connected"
+    ways[0] = "timed out"
+    assert use.state() == "timed out"
+    ways[0] = None
+    value[0] = json.dumps({"host": "127.0.0.1", "port": estate.port("used"), "token": OTHER})
+    assert "AuthenticationError" in use.state()
+    port = estate.port("used")
+    estate.delete("used")
+    value[0] = json.dumps({"host": "127.0.0.1", "port": port, "token": TOKEN})
+    assert "ConnectionError" in use.state()
 
 
 def grant(bucket: str, region: str, *actions: str) -> str:

@@ -45,6 +45,20 @@ class Group:
         return str(self.wanted["ReplicationGroupId"])
 
     @property
+    def identifier(self) -> str:
+        return self.name
+
+    @property
+    def security_groups(self) -> list[str]:
+        """The ids of its security groups."""
+        return list(self.wanted.get("SecurityGroupIds") or [])
+
+    @property
+    def subnets(self) -> list[str]:
+        """The ids of its subnet group's subnets."""
+        return cache_rules.subnets(self.region, self.wanted.get("CacheSubnetGroupName"))
+
+    @property
     def port(self) -> int:
         return self.server.port
 

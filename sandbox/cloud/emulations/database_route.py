@@ -1,24 +1,54 @@
-"""What stands between a task and a database's address: names, regions, VPCs, security groups."""
+"""What stands between a task and the address of a database or a cache: names, regions, VPCs, security groups."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from sandbox.cloud.context import Cloud
-from sandbox.cloud.emulations import databases, network
+from sandbox.cloud.emulations import caches, databases, network
 from sandbox.cloud.emulations.task_start import Place
 
-POSTGRESQL = 5432  # what security groups speak of; on this machine each server has a port of its own
+# What security groups speak of; on this machine each server has a port of its own.
+POSTGRESQL = 5432
+VALKEY = 6379
+
+
+class Target(Protocol):
+    """A server that a task may want to reach."""
+
+    @property
+    def identifier(self) -> str:
+        """Its name."""
+
+    @property
+    def status(self) -> str:
+        """AWS's word for its state."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether it runs and AWS has handed it over."""
+
+    @property
+    def security_groups(self) -> list[str]:
+        """Ids."""
+
+    @property
+    def subnets(self) -> list[str]:
+        """Ids."""
 
 
 def obstacle(cloud: Cloud, place: Place, host: str, port: int) -> str | None:
-    """Why a new connection from `place` to host:port fails before PostgreSQL hears of it; None if it arrives."""
+    """Why a new connection from `place` to host:port fails before its server hears of it; None if it arrives."""
     failed = f"connection to {host}:{port} failed"
     if cloud.is_cut(place.region):
         return f"{failed}: {place.region} is gone"
     if host != "127.0.0.1":
         return f'could not translate host name "{host}" to address: Name or service not known'
-    instance = databases.by_port(place.region, port)
+    database: Target | None = databases.by_port(place.region, port)
+    instance = database or caches.by_port(place.region, port)
+    aws_port = POSTGRESQL if database else VALKEY
     if instance is None:
-        return f"{failed}: no database of {place.region} has this address"
+        return f"{failed}: no database or cache of {place.region} has this address"
     if not instance.reachable:
         return f"{failed}: connection refused ({instance.identifier} is {instance.status})"
     own, others = network.vpc_of(place.region, place.subnet_id), instance.subnets
@@ -29,12 +59,12 @@ def obstacle(cloud: Cloud, place: Place, host: str, port: int) -> str | None:
         place.region,
         place.security_groups,
         groups,
-        POSTGRESQL,
+        aws_port,
         from_subnets=[place.subnet_id],
         to_subnets=others,
     ):
         return None
     return (
         f"{failed}: timed out; {', '.join(place.security_groups) or 'no security group'} may not reach "
-        f"{', '.join(groups) or 'no security group'} of {instance.identifier} on {POSTGRESQL}"
+        f"{', '.join(groups) or 'no security group'} of {instance.identifier} on {aws_port}"
     )

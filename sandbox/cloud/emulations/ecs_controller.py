@@ -106,7 +106,13 @@ class Controller:
         def route(host: str, port: int) -> str | None:
             return database_route.obstacle(self._cloud, task.place, host, port)
 
-        task.workload = Workload(image_service, task.region_name, environments[0], route)
+        def read_secret(arn: str) -> str | None:
+            try:
+                return task_start.secret_text(task.place, arn)
+            except task_start.StartFailure:  # no value yet, or no way there: the application goes on without
+                return None
+
+        task.workload = Workload(image_service, task.region_name, environments[0], route, read_secret)
         task.set_status("RUNNING")
         task.started_at = self._cloud.clock.now()
         port = _port(task)

@@ -2,7 +2,8 @@
 
 It needs DATABASE_HOST, _PORT, _NAME, _USER and _PASSWORD, connects with TLS, and treats its schema as Flyway does: the
 migrator (image name `api-gateway`) creates version 1 where there is no history; the others wait for it.
-An application without DATABASE_HOST needs no database.
+An application without DATABASE_HOST needs no database. Where CACHE_SECRET is set, its health says how it finds the
+cache, and does not depend on it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from urllib.parse import parse_qs
 import pg8000.native
 from pg8000.exceptions import DatabaseError, InterfaceError
 
+from sandbox.cloud.emulations.cache_use import CacheUse
 from sandbox.cloud.emulations.endpoints import Request, Response
 
 MIGRATOR = "api-gateway"
@@ -42,13 +44,22 @@ def _tls() -> ssl.SSLContext:
 class Workload:
     """One running instance of the application."""
 
-    def __init__(self, service: str, region: str, environment: Mapping[str, str], route: Route) -> None:
+    def __init__(
+        self,
+        service: str,
+        region: str,
+        environment: Mapping[str, str],
+        route: Route,
+        read_secret: Callable[[str], str | None],
+    ) -> None:
         self.service = service
         self.region = region
         self.problem: str | None = "not started yet"
         self.was_ready = False
         self._environment = environment
         self._route = route
+        secret = environment.get("CACHE_SECRET")
+        self._cache = CacheUse(lambda: read_secret(secret), route) if secret else None
         self._connection: pg8000.native.Connection | None = None
         self._lock = threading.RLock()
 
@@ -90,7 +101,8 @@ class Workload:
 
     def _health(self, _: Request) -> Response:
         if self.check():
-            return _json(200, {"status": "ok", "service": self.service, "region": self.region})
+            cache = {"cache": self._cache.state()} if self._cache else {}
+            return _json(200, {"status": "ok", "service": self.service, "region": self.region, **cache})
         raise Unavailable(str(self.problem))
 
     def _list(self, request: Request) -> Response:
