@@ -164,6 +164,28 @@ PAGES: Final = {
         None,
         "a change is a new revision; skipDestroy keeps the old one for a rollback",
     ),
+    "aws:elasticache/parameterGroup:ParameterGroup": Page(
+        "elasticache_parameter_group",
+        "description family name parameters tags",
+        None,
+        "family by major version",
+    ),
+    "aws:elasticache/replicationGroup:ReplicationGroup": Page(
+        "elasticache_replication_group",
+        "applyImmediately atRestEncryptionEnabled authToken authTokenUpdateStrategy "
+        "autoMinorVersionUpgrade automaticFailoverEnabled description engine engineVersion kmsKeyId "
+        "maintenanceWindow multiAzEnabled nodeType numCacheClusters parameterGroupName port "
+        "replicationGroupId securityGroupIds snapshotRetentionLimit snapshotWindow subnetGroupName tags "
+        "transitEncryptionEnabled transitEncryptionMode",
+        None,
+        "encryption both ways is set once; the token needs TLS",
+    ),
+    "aws:elasticache/subnetGroup:SubnetGroup": Page(
+        "elasticache_subnet_group",
+        "description name subnetIds tags",
+        None,
+        "subnets change in place",
+    ),
     "aws:iam/role:Role": Page(
         "iam_role",
         "assumeRolePolicy name tags",
@@ -197,7 +219,7 @@ PAGES: Final = {
     ),
     "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Page(
         "lambda_function_event_invoke_config",
-        "functionName maximumEventAgeInSeconds maximumRetryAttempts",
+        "destinationConfig functionName maximumEventAgeInSeconds maximumRetryAttempts",
         None,
         "60 to 21,600 seconds, 0 to 2 attempts",
     ),
@@ -237,9 +259,10 @@ PAGES: Final = {
         "allocatedStorage applyImmediately autoMinorVersionUpgrade backupRetentionPeriod backupWindow "
         "copyTagsToSnapshot dbName dbSubnetGroupName deleteAutomatedBackups deletionProtection "
         "enabledCloudwatchLogsExports engine engineVersion finalSnapshotIdentifier identifier "
-        "instanceClass kmsKeyId maintenanceWindow multiAz parameterGroupName password publiclyAccessible "
-        "skipFinalSnapshot snapshotIdentifier storageEncrypted storageType tags username "
-        "vpcSecurityGroupIds",
+        "instanceClass kmsKeyId maintenanceWindow monitoringInterval monitoringRoleArn multiAz "
+        "parameterGroupName password performanceInsightsEnabled performanceInsightsKmsKeyId "
+        "performanceInsightsRetentionPeriod publiclyAccessible skipFinalSnapshot snapshotIdentifier "
+        "storageEncrypted storageType tags username vpcSecurityGroupIds",
         "",
         "0 to 35 days of backups; final snapshot unless skipped; what forces a new instance is not said on the page",
     ),
@@ -373,7 +396,7 @@ PAGES: Final = {
     "aws:sqs/queue:Queue": Page(
         "sqs_queue",
         "kmsMasterKeyId messageRetentionSeconds name policy receiveWaitTimeSeconds redriveAllowPolicy "
-        "redrivePolicy tags visibilityTimeoutSeconds",
+        "redrivePolicy sqsManagedSseEnabled tags visibilityTimeoutSeconds",
         None,
         "60 to 1,209,600 seconds of retention; redrive policies as JSON",
     ),
