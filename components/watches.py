@@ -245,11 +245,6 @@ def _database(by_name: Mapping[str, pulumi.Input[str]], noun: str, metric: str, 
     )
 
 
-def cache_nodes(group: str, nodes: int) -> list[str]:
-    """Ids of a replication group's cache clusters, one for each node, as ElastiCache names them."""
-    return [f"{group}-{number:03d}" for number in range(1, nodes + 1)]
-
-
 def cache(clusters: Sequence[str]) -> list[Watch]:
     """Processor, memory and evictions of each node, by its cache cluster's id: slower, never broken."""
     levels = (

@@ -46,6 +46,11 @@ def known(recording: Recording) -> dict[str, set[Any]]:
         "LoadBalancer": {"suffix-of-load-balancer"},
         "TargetGroup": {f"suffix-of-{item.name}" for item in recording.of("aws:lb/targetGroup:TargetGroup")},
         "DBInstanceIdentifier": each("aws:rds/instance:Instance", "identifier"),
+        "CacheClusterId": {
+            f"{group.inputs['replicationGroupId']}-{number:03}"
+            for group in recording.of("aws:elasticache/replicationGroup:ReplicationGroup")
+            for number in range(1, int(group.inputs["numCacheClusters"]) + 1)
+        },
         "QueueName": each("aws:sqs/queue:Queue", "name"),
         "FunctionName": each("aws:lambda/function:Function", "name"),
         "HealthCheckId": {f"{item.name}-id" for item in recording.of("aws:route53/healthCheck:HealthCheck")},
@@ -144,10 +149,12 @@ def test_every_message_leads_to_what_to_do(program: Program) -> None:
         assert section in anchors, (alarm.name, section)
 
 
-def test_the_same_alarms_exist_before_and_after_a_promotion_but_those_of_the_database() -> None:
+def test_the_same_alarms_exist_before_and_after_a_promotion_but_those_of_database_and_cache() -> None:
     added = alarms(PROMOTED).keys() - alarms(STANDBY).keys()
     assert alarms(STANDBY).keys() <= alarms(PROMOTED).keys()
-    assert added == {"database-storage", "database-cpu", "database-connections"}
+    database = {"database-storage", "database-cpu", "database-connections"}
+    cache = {f"cache-{number}-{noun}" for number in (1, 2) for noun in ("cpu", "memory", "evictions")}
+    assert added == database | cache
 
 
 def test_what_a_flip_changes_of_alarms_is_what_silence_means_and_comes_after_the_takeover() -> None:

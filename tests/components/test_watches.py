@@ -6,7 +6,7 @@ from typing import Any
 from components.alarms import Topics
 from components.metrics import METRICS
 from components.monitoring import Monitoring, MonitoringArgs
-from components.watches import DatabaseWatch, Entrance, QueueWatch, cache_nodes
+from components.watches import DatabaseWatch, Entrance, QueueWatch
 from components.watches_recovery import FunctionWatch, functions
 from tests.components.recording import Recording, record
 from tests.components.wiring import SPECS, TAGS
@@ -35,7 +35,7 @@ def recorded(standby: bool) -> Recording:
         certificate_arn="arn:aws:acm:certificate",
         database_identifier="database",
         database=DatabaseWatch(identifier="database", allocated_storage=100, connections=500),
-        cache_clusters=cache_nodes("mental-health-platform-sa-redis", 2),
+        cache_clusters=[f"mental-health-platform-sa-redis-00{number}" for number in (1, 2)],
         queue=QueueWatch(name="sync", dead_letters="dead"),
         functions=[FunctionWatch(noun="cycle", name="cycle", every_minutes=5, dead_letters="cycle-dead")],
         rpo_minutes=None,
