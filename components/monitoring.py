@@ -50,7 +50,7 @@ class MonitoringArgs:
 
 
 class Monitoring(pulumi.ComponentResource):
-    """Alarms with their messages. The same exist while standing by and serving, but for those of a database."""
+    """Alarms with their messages. The same exist while standing by and serving, but for those of database and cache."""
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:monitoring:Monitoring", name, {}, opts)
