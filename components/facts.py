@@ -18,8 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from components import naming
 from components.settings.stack import Settings
-from components.storage import MARKER_KEY
-from components.takeover import TAKEN_OVER
+from components.witness import MARKER_KEY, TAKEN_OVER
 
 if TYPE_CHECKING:
     from types_boto3_rds.type_defs import (

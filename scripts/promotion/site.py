@@ -16,7 +16,7 @@ import pulumi
 import yaml
 from botocore.config import Config
 
-from components import configuration
+from components import configuration, stack_files
 from components.facts import Facts, Reader
 from components.settings.stack import Settings
 from scripts.clients import Clients
@@ -91,7 +91,7 @@ class Site:
         """The stack's settings as the program would read them. Raises RefusedError for what it would refuse."""
         directory, stack = self.project.directory, self.stack.stack
         given = {**_given(directory / "Pulumi.yaml"), **_given(self.stack.file)}
-        sources = configuration.Sources.read(directory, NAMESPACE, stack)
+        sources = stack_files.Sources.read(directory, NAMESPACE, stack)
         try:
             return configuration.read_settings(NAMESPACE, stack, given, sources)
         except pulumi.RunError as error:

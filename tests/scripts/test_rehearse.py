@@ -156,7 +156,7 @@ def test_the_logs_are_kept_on_request(played: Any, tmp_path: Path) -> None:
 
 def test_the_region_may_be_lost_by_silence(played: Any) -> None:
     rehearsal, _ = played(made_up.evidence())
-    rehearse.region_loss(seed=7, speed=12.0, fault=None, keep=False, silent=True)
+    rehearse.region_loss(seed=7, speed=12.0, fault=None, source=Source.COPIES, keep=False, silent=True)
     assert rehearsal.silent
 
 
