@@ -18,6 +18,7 @@ from scripts.project import CHECKOUT, Project, load
 from scripts.promotion.locks import Lock
 from scripts.promotion.site import Site
 from scripts.pulumi_cli import Outcome
+from tests.components.examples import FACTS
 
 ACCOUNT = "123456789012"
 STACK = "south-africa"
@@ -87,7 +88,7 @@ def instance(status: str = "available") -> Instance:
 
 
 def facts(*copies: Copy, instances: tuple[Instance, ...] = (), life: datetime | None = NOW) -> Facts:
-    return Facts(ACCOUNT, instances, copies, KEY, life)
+    return Facts(ACCOUNT, instances, copies, KEY, life, offers=FACTS.offers)
 
 
 class Client:
