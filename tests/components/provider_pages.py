@@ -15,8 +15,7 @@ class Page(NamedTuple):
     """One resource type. `slug`: the end of its page's address; `arguments` and `forces_new`: names, blank-separated.
 
     `forces_new`: the arguments that the page marks "Forces new resource" (collected on 2026-11-23 from the pages in
-    website/docs/r of hashicorp/terraform-provider-aws); None where the text in pulumi_aws was read instead, which
-    leaves that mark out.
+    website/docs/r of hashicorp/terraform-provider-aws); None where the page is still to be read.
     """
 
     slug: str
@@ -416,14 +415,16 @@ PAGES: Final = {
 
 _HEAD: Final = """# Arguments of the provider
 
-Every argument of pulumi_aws that the program uses, in any of its states, held against the provider's documentation.
+Every argument of pulumi_aws that the program uses, in any of its states, with the provider's page that says what it
+does.
 This page is generated: `.venv/bin/python -m tests.components.provider_pages > docs/arguments.md`.
 A test fails when the program uses an argument that is not here. Then read the page behind the link, check what it
 says of values, defaults and replacement, and add the argument to `tests/components/provider_pages.py`.
 
 *New resource*: the arguments whose change, says the page, forces a new resource; "not said" where the page was read
-and marks none of ours; "–" where the text in pulumi_aws was read, which leaves the mark out. What the sandbox's
-provider replaces then rests on AWS's own schemas (`tests/sandbox/test_replacement.py`).
+and marks none of ours. **"–": the page is still to be read.** What is noted there is known of the service, and the
+test only holds that pulumi_aws has the argument and does not deprecate it; what the sandbox's provider replaces rests
+on AWS's own schemas (`tests/sandbox/test_replacement.py`).
 
 | type | arguments | new resource | noted |
 | --- | --- | --- | --- |

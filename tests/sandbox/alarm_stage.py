@@ -284,7 +284,9 @@ def noun(name: str) -> str:
 def running_stage() -> Iterator[Stage]:
     """kenya serves, south-africa stands by; everything is well."""
     with traffic_platform.running_platform(SPEED) as platform:
-        trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+        services = {"Service": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]}
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": services}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         platform.world.client("iam", "us-east-1").create_role(RoleName="function", AssumeRolePolicyDocument=trust)
         stage = Stage(platform, Program("kenya", False).recorded(), Program("south-africa", True).recorded())
         stage.build()
