@@ -128,28 +128,6 @@ def test_a_held_metric_alarms_only_where_the_world_publishes_it(platform: Platfo
     lab.becomes("storage-low", "OK")
 
 
-def test_target_tracking_still_makes_its_alarms(platform: Platform, lab: Lab) -> None:
-    scaling = lab.client("application-autoscaling")
-    resource = {"ResourceId": "service/main/api-gateway", "ScalableDimension": "ecs:service:DesiredCount"}
-    target = {"ServiceNamespace": "ecs", **resource}
-    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=3)
-    metric = {"PredefinedMetricType": "ECSServiceAverageCPUUtilization"}
-
-    scaling.put_scaling_policy(
-        **target,
-        PolicyName="cpu",
-        PolicyType="TargetTrackingScaling",
-        TargetTrackingScalingPolicyConfiguration={"TargetValue": 60.0, "PredefinedMetricSpecification": metric},
-    )
-
-    def found() -> list[Any]:
-        return list(lab.cloudwatch.describe_alarms(AlarmNamePrefix="TargetTracking-service/main")["MetricAlarms"])
-
-    assert {alarm["MetricName"] for alarm in found()} == {"CPUUtilization"}
-    scaling.delete_scaling_policy(**target, PolicyName="cpu")
-    assert not found()
-
-
 # -- health checks --------------------------------------------------------------------------------------------------
 def test_health_checks_have_metrics_in_us_east_1_only(platform: Platform, lab: Lab) -> None:
     route53 = lab.world.client("route53", "us-east-1")

@@ -162,9 +162,9 @@ def test_a_failed_deletion_carries_awss_words(lab: Lab) -> None:
 
 
 def test_an_unknown_type_is_an_error_that_says_where_to_add_it(lab: Lab) -> None:
-    token = "aws:sqs/queue:Queue"
+    token = "aws:dynamodb/table:Table"
     details = _failure(lab.client.stub.Check, provider_pb2.CheckRequest(urn=urn(token), type=token)).details()
-    assert "does not model aws:sqs/queue:Queue: add it to sandbox/provider/tables" in details
+    assert "does not model aws:dynamodb/table:Table: add it to sandbox/provider/tables" in details
 
 
 def test_a_lookup_is_an_error(lab: Lab) -> None:

@@ -11,6 +11,7 @@ from tests.components.provider_pages import PAGES
 from tests.sandbox.test_provider_tables import DISAGREEMENTS, _schema
 
 _OWN_CALL: Final = "AWS has a call that changes it, and the plugin makes it"
+_NO_CALL: Final = "no call of ElastiCache changes it; CloudFormation names groups itself"
 _REFUSES: Final = "CloudFormation refuses the change instead of replacing"
 _NAME: Final = "the name is the record's identity in AWS; CloudFormation deletes and creates under one logical name"
 _RULE: Final = "a rule of its own to the plugin, changed by ModifySecurityGroupRules; CloudFormation knows permissions"
@@ -23,6 +24,8 @@ REASONS: Final = {
     ("aws:ec2/eip:Eip", "domain"): "AllocateAddress alone takes it",
     ("aws:ecs/service:Service", "launchType"): "CloudFormation marks it conditionally",
     ("aws:ecs/service:Service", "name"): "CloudFormation calls it ServiceName and marks that one",
+    ("aws:elasticache/parameterGroup:ParameterGroup", "description"): _NO_CALL,
+    ("aws:elasticache/parameterGroup:ParameterGroup", "name"): _NO_CALL,
     ("aws:kms/key:Key", "keyUsage"): _REFUSES,
     ("aws:kms/key:Key", "multiRegion"): _REFUSES,
     ("aws:rds/instance:Instance", "availabilityZone"): "CloudFormation marks it conditionally",
