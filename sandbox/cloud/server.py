@@ -40,6 +40,7 @@ EMULATIONS = (
     "network",
     "secrets",
     "queue_attributes",
+    "object_content",
     "objects",
     "databases",
     "database_offers",
