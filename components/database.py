@@ -143,10 +143,8 @@ class Database(pulumi.ComponentResource):
             enabled_cloudwatch_logs_exports=list(LOG_EXPORTS),
             monitoring_interval=MONITORING_SECONDS,
             monitoring_role_arn=self._logging.monitoring_role_arn,
-            performance_insights_enabled=True,
-            performance_insights_kms_key_id=args.key_arn,
-            performance_insights_retention_period=INSIGHTS_DAYS,
             tags=self._tags(plan),
+            **self._insights(plan),
             **self._following(plan) if plan.follows is not None else self._alone(plan),
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -161,6 +159,17 @@ class Database(pulumi.ComponentResource):
                 custom_timeouts=TIMEOUTS,
             ),
         )
+
+    def _insights(self, plan: DatabasePlan) -> Mapping[str, Any]:
+        """None for a database that came from replicated backups: the provider drops them in such a restore (Terraform
+        AWS provider, resourceInstanceCreate), and every later deployment would find something to change."""
+        if plan.from_backups:
+            return {}
+        return {
+            "performance_insights_enabled": True,
+            "performance_insights_kms_key_id": self._args.key_arn,
+            "performance_insights_retention_period": INSIGHTS_DAYS,
+        }
 
     def _following(self, plan: DatabasePlan) -> Mapping[str, Any]:
         """What is different while it follows. Leaving out the source promotes it in place (Terraform AWS provider,

@@ -41,6 +41,11 @@ class DatabasePlan:
     follows: str | None = None
     data_from: str | None = None
 
+    @property
+    def from_backups(self) -> bool:
+        """Whether its data came from replicated backups, now or once."""
+        return self.data_from is not None and ":auto-backup:" in self.data_from
+
 
 @dataclass(frozen=True)
 class Origin:

@@ -251,6 +251,17 @@ def test_a_promotion_restores_the_backups_to_their_latest_time() -> None:
     assert inputs["tags"][naming.RESTORED_FROM_TAG] == BACKUPS.arn
 
 
+def test_what_such_a_restore_cannot_take_is_left_out_for_good() -> None:
+    restored = program("replicated-backups", False).recorded().one(*INSTANCE_KEY).inputs
+    assert not [name for name in restored if name.startswith("performanceInsights")]
+    kept = replace(INSTANCE, restored_from=BACKUPS.arn)
+    (plan,) = decide(REPLICATING_SERVES, replace(FACTS, instances=(kept,)), SERVED, None).databases
+    assert plan.from_backups
+    for source in ("snapshot-copies", "read-replica"):
+        stack = Program(SOUTH_AFRICA, False) if source == "snapshot-copies" else program(source, False)
+        assert stack.recorded().one(*INSTANCE_KEY).inputs["performanceInsightsEnabled"] is True
+
+
 def test_a_restored_database_forgets_its_backups_without_being_replaced() -> None:
     restored = replace(INSTANCE, restored_from=BACKUPS.arn)
     (plan,) = decide(REPLICATING_SERVES, replace(FACTS, instances=(restored,)), SERVED, None).databases
