@@ -87,6 +87,7 @@ class Evidence:
     looks: list[Look] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     copies: list[Snapshot] = field(default_factory=list)  # available in the standby region at the promotion
+    backups_reach: float | None = None  # modelled epoch seconds: latest restorable time of the replicated backups
     restored_from: str | None = None
     data_moment: DataMoment | None = None
     instance: dict[str, Any] = field(default_factory=dict)

@@ -51,9 +51,16 @@ def restored_from(instance: Mapping[str, Any]) -> str | None:
 
 
 def data_moment(e: Evidence) -> DataMoment | None:
-    """Between which moments the data of a source without copies must have been fixed: its bound says how early."""
+    """Between which moments the data of a source without copies was fixed: about the latest time of the backups, which
+    AWS tells to the second, or a replica's bound before the loss."""
     if e.source is Source.COPIES or not e.loss:
         return None
+    if e.source is Source.BACKUPS:
+        if e.backups_reach is None:
+            return None
+        second = 1 / e.speed
+        reached = e.loss + (e.backups_reach - e.modelled_loss) / e.speed
+        return DataMoment(reached - second, reached + second)
     return DataMoment(e.loss - PROMISES[e.source].rpo_minutes * 60 / e.speed, e.loss)
 
 

@@ -206,6 +206,7 @@ class RegionLoss:
         self.timeline.remark(f"pulumi config set standby false -s {stack} && pulumi up -s {stack}")
         self.cli.set_plain(stack, "standby", "false")
         self.evidence.copies = self.world.copies()
+        self.evidence.backups_reach = self.world.backups_reach() if self.source is Source.BACKUPS else None
         outcome = self.up(stack, watched=True, check=False)
         self.evidence.promotion_end = outcome.ended
         self.evidence.up_code = outcome.code

@@ -83,6 +83,13 @@ class World:
             Tags=[{"Key": key, "Value": value} for key, value in like.tags.items()],
         )
 
+    def backups_reach(self) -> float | None:
+        """The latest time that the replicated backups in the standby region can be restored to."""
+        pages = self.rds(self.project.standby).get_paginator("describe_db_instance_automated_backups").paginate()
+        entries = [entry for page in pages for entry in page["DBInstanceAutomatedBackups"]]
+        ends = [entry.get("RestoreWindow", {}).get("LatestTime") for entry in entries]
+        return max((end.timestamp() for end in ends if end is not None), default=None)
+
     def data_moment(self, copy: Snapshot) -> DataMoment | None:
         """Between which real moments the data of the original snapshot was fixed, as its database server saw it."""
         for event in self.events():

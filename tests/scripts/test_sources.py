@@ -80,6 +80,15 @@ def test_without_rows_nothing_is_known_of_the_loss() -> None:
     assert inspection.data_moment(evidence()) is None
 
 
+def test_backups_hold_what_was_written_until_their_latest_time() -> None:
+    reach = 2.0  # modelled minutes before the loss; the made-up clock's loss is the same number in both times
+    last = COMMITTED - round(reach * MINUTE * 5)
+    kept = {"source": Source.BACKUPS, "rpo_limit": 30.0, "backups_reach": at(0) - reach * 60}
+    for row, right in ((last - 3, False), (last, True), (last + 3, False)):
+        assert verdicts(following(row, **kept))["rows-exact"] is right, row
+    assert not verdicts(following(last, **{**kept, "backups_reach": None}))["rows-exact"]
+
+
 @pytest.mark.parametrize("source", list(Source))
 def test_the_call_that_a_promotion_begins_with_is_the_sources(source: Source) -> None:
     calls = [made_up.call("rds", promise.operation, t=5.0 + n) for n, promise in enumerate(PROMISES.values())]
