@@ -20,7 +20,7 @@ rehearse: setup
 	@.venv/bin/dr rehearse region-loss $(ARGS)
 
 test: setup
-	.venv/bin/pytest --numprocesses auto --dist loadfile $(ARGS)
+	.venv/bin/pytest --numprocesses auto --dist loadgroup $(ARGS)
 
 bench: setup
 	@.venv/bin/dr bench $(ARGS)

@@ -27,7 +27,7 @@ def pulumi(environment: dict[str, str], *arguments: str) -> subprocess.Completed
     """Run the plain command in a sandbox's working copy."""
     command = ["pulumi", *arguments, "--non-interactive"]
     return subprocess.run(
-        command, cwd=environment["PWD"], env=environment, capture_output=True, text=True, timeout=240, check=False
+        command, cwd=environment["PWD"], env=environment, capture_output=True, text=True, timeout=480, check=False
     )
 
 

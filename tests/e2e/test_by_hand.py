@@ -14,7 +14,7 @@ from tests import template_lint
 from tests.e2e.commands import KENYA, SOUTH_AFRICA, changed_files, dr, pulumi
 
 SPEED_BY_HAND = "60"
-BY_HAND_SECONDS = 600
+BY_HAND_SECONDS = 900
 # What a standby asks AWS for as well as a serving stack, among others.
 EXPORTED = {
     "AWS::ECS::Cluster",
@@ -35,7 +35,8 @@ EXPORTED = {
     "AWS::S3::BucketPolicy",
 }
 
-pytestmark = pytest.mark.e2e
+# A checkout has one sandbox for work by hand.
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("by hand")]
 
 
 def wait_for_a_copy(seconds: float = 120) -> None:

@@ -81,7 +81,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_counts_from_standby_through_the_flip_to_peak_load(site: Site) -> None:
     site.up(standby="true")
     assert site.count() == 0

@@ -24,14 +24,15 @@ from scripts.rehearsal.calls import REHEARSAL
 
 KENYA, SOUTH_AFRICA = "eu-west-1", "af-south-1"
 SPEED = "60"
-SECONDS = 900
+SECONDS = 1500
 RUN = (
     f"import sys, runpy; sys.path[0] = {str(CHECKOUT)!r}; sys.argv[0] = 'dr'; "
     "runpy.run_module('scripts.dr', run_name='__main__')"
 )
 APPLY = ("promote", "--apply", "--confirm", "south-africa")
 
-pytestmark = pytest.mark.e2e
+# A checkout has one sandbox for work by hand.
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("by hand")]
 
 
 class Shell:

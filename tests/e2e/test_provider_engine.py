@@ -84,7 +84,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.mark.e2e
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_engine_with_every_type(site: Site) -> None:
     site.pulumi.run("up", "--yes", "--skip-preview")
     _check_state(site)
