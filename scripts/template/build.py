@@ -36,7 +36,7 @@ class Made:
 def template(entries: Iterable[Entry], stack: str, region: str) -> dict[str, Any]:
     """The CloudFormation template of what `stack`, deployed in `region`, asked AWS for."""
     resources = [made for made in _fold(entries) if _belongs(made, stack, region)]
-    names = [_logical_name(made) for made in resources]
+    names = [_logical_name(made, region) for made in resources]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"two resources have one logical name: {', '.join(sorted(twice))}")
     return {
@@ -59,9 +59,11 @@ def _belongs(made: Made, stack: str, region: str) -> bool:
     return made.stack == stack if made.stack is not None else made.region == region
 
 
-def _logical_name(made: Made) -> str:
+def _logical_name(made: Made, region: str) -> str:
+    """Resources of one name in two regions are told apart; IAM has no region."""
     readable = "".join(re.sub(r"^arn:(\S+?:){4}", "", part) for part in made.identity)
-    return re.sub(r"[^A-Za-z0-9]", "", made.kind.type.rpartition(":")[2] + readable.title())
+    elsewhere = f" in {made.region}" if made.region != region and made.kind.service != "iam" else ""
+    return re.sub(r"[^A-Za-z0-9]", "", made.kind.type.rpartition(":")[2] + (readable + elsewhere).title())
 
 
 def _fold(entries: Iterable[Entry]) -> list[Made]:

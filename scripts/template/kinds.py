@@ -37,12 +37,37 @@ def _code(_: dict[str, Any], __: Members) -> Members:
 
 
 def _lifecycle(_: dict[str, Any], given: Members) -> Members:
-    """The property has a rule's prefix outside of its filter."""
+    """The property has a rule's prefix outside of its filter, and an end in words of its own."""
     rules = [dict(rule) for rule in given["LifecycleConfiguration"]["Rules"]]
     for rule in rules:
         found = rule.pop("Filter", None) or {}
         rule.update({"Prefix": found["Prefix"]} if found.get("Prefix") else {})
+        end = dict(rule.pop("Expiration", None) or {})
+        rule.update({"ExpirationInDays": end.pop("Days")} if "Days" in end else {})
+        rule.update(end)
     return {"LifecycleConfiguration": {"Rules": rules}}
+
+
+def _inventory(so_far: dict[str, Any], given: Members) -> Members:
+    """A property has one list without the API's nesting. CloudFormation cannot say how a list is encrypted."""
+    asked = given["InventoryConfiguration"]
+    target = asked["Destination"]["S3BucketDestination"]
+    destination = {
+        "BucketArn": target["Bucket"],
+        "BucketAccountId": target.get("AccountId"),
+        "Format": target["Format"],
+        "Prefix": target.get("Prefix"),
+    }
+    inventory = {
+        "Id": asked["Id"],
+        "Enabled": asked["IsEnabled"],
+        "Destination": destination,
+        "IncludedObjectVersions": asked["IncludedObjectVersions"],
+        "OptionalFields": asked.get("OptionalFields"),
+        "Prefix": (asked.get("Filter") or {}).get("Prefix"),
+        "ScheduleFrequency": asked["Schedule"]["Frequency"],
+    }
+    return {"InventoryConfigurations": [*so_far.get("InventoryConfigurations", ()), inventory]}
 
 
 def _bucket(_: dict[str, Any], given: Members) -> Members:
@@ -194,9 +219,7 @@ KINDS: Final = (
             "PutBucketEncryption": into(
                 "BucketEncryption", "{ServerSideEncryptionConfiguration: ServerSideEncryptionConfiguration.Rules}"
             ),
-            "PutBucketInventoryConfiguration": lambda so_far, given: {
-                "InventoryConfigurations": [*so_far.get("InventoryConfigurations", ()), given["InventoryConfiguration"]]
-            },
+            "PutBucketInventoryConfiguration": _inventory,
             "PutBucketLifecycleConfiguration": _lifecycle,
             "PutBucketLogging": into("LoggingConfiguration", "BucketLoggingStatus.LoggingEnabled"),
             "PutBucketOwnershipControls": into("OwnershipControls", "OwnershipControls"),

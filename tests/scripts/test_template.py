@@ -99,6 +99,24 @@ def test_what_a_stack_made_elsewhere_is_known_by_its_tag() -> None:
     assert sorted(resource["Type"] for resource in found.values()) == ["AWS::IAM::Role", "AWS::IAM::RolePolicy"]
 
 
+def test_one_name_in_two_regions_is_two_resources() -> None:
+    tags = [{"Key": "Stack", "Value": "south-africa"}]
+    found = resources(
+        *(
+            entry(
+                "sns",
+                "CreateTopic",
+                {"TopicArn": f"arn:aws:sns:{region}:123456789012:on-call"},
+                region=region,
+                Name="on-call",
+                Tags=tags,
+            )
+            for region in (REGION, "us-east-1")
+        )
+    )
+    assert sorted(found) == ["TopicOnCall", "TopicOnCallInUsEast1"]
+
+
 def test_an_unknown_operation_is_an_error() -> None:
     with pytest.raises(build.UnknownRequest, match="rds:CreateBlueGreenDeployment"):
         resources(entry("rds", "CreateBlueGreenDeployment"))
