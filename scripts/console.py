@@ -12,8 +12,9 @@ from rich.table import Table
 
 from scripts.errors import DrError
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# No emoji codes: the `:secret:` of an ARN is one.
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def step(message: str, about: str | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -18,9 +19,12 @@ REHEARSAL_SECONDS = 1500
 REPORT = re.compile(r"Report: (\S+)/report\.html")
 
 
-def dr(*arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
-    """Run the command as a person does."""
-    return subprocess.run([str(DR), *arguments], cwd=CHECKOUT, capture_output=True, text=True, timeout=seconds)
+def dr(*arguments: str, seconds: float = 120, temporary: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person does; `temporary` is where it may put temporary files, instead of the usual place."""
+    environment = {**os.environ, "TMPDIR": str(temporary)} if temporary else None
+    return subprocess.run(
+        [str(DR), *arguments], cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=seconds
+    )
 
 
 def pulumi(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -31,10 +35,6 @@ def pulumi(environment: dict[str, str], *arguments: str) -> subprocess.Completed
     )
 
 
-def sandboxes() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob("dr-sandbox-*"))
-
-
 def changed_files() -> str:
     return subprocess.run(
         ["git", "status", "--porcelain"], cwd=CHECKOUT, capture_output=True, text=True, check=True
@@ -42,9 +42,16 @@ def changed_files() -> str:
 
 
 def rehearsed(*arguments: str) -> Path:
-    """Rehearse the loss of the region, which must succeed; the folder of its report. Others may run beside it."""
-    ended = dr("rehearse", "region-loss", "--speed", SPEED, *arguments, seconds=REHEARSAL_SECONDS)
-    assert ended.returncode == 0, ended.stderr[-4000:]
+    """Rehearse the loss of the region, which must succeed and leave nothing; the folder of its report.
+
+    Others may run beside it, so its temporary files have a folder of their own, which PostgreSQL's user can read.
+    """
+    with tempfile.TemporaryDirectory(prefix="e2e-") as folder:
+        Path(folder).chmod(0o755)
+        command = ("rehearse", "region-loss", "--speed", SPEED, *arguments)
+        ended = dr(*command, seconds=REHEARSAL_SECONDS, temporary=Path(folder))
+        assert ended.returncode == 0, ended.stderr[-4000:]
+        assert not list(Path(folder).glob("dr-sandbox-*"))
     told = REPORT.search(ended.stdout + ended.stderr)
     assert told, ended.stderr[-1000:]
     return CHECKOUT / told[1]
