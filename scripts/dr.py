@@ -201,7 +201,7 @@ def rehearse_region_loss(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the sandbox's logs beside the report.")] = False,
     silent: Annotated[bool, typer.Option("--timing-out", help="Connections to the lost region hang.")] = False,
 ) -> None:
-    """Lose the primary region and promote the standby (scenarios 1 and 3 of the plan). About 12 minutes.
+    """Lose the primary region and promote the standby (scenarios 1 and 3 of the plan). About 14 minutes.
 
     Exit 0 only if every check holds. The report is build/rehearsals/latest/report.html.
 

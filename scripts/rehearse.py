@@ -31,7 +31,7 @@ def region_loss(
     `silent`: connections to the lost region hang instead of ending at once.
     """
     chosen = random.randint(1, LARGEST_SEED) if seed is None else seed
-    console.step(f"Rehearsing the loss of the primary region with {source}, seed {chosen}", "about 12 min")
+    console.step(f"Rehearsing the loss of the primary region with {source}, seed {chosen}", "about 14 min")
     console.step("Starting the emulated cloud and the provider", "about 10 s")
     moved = source is Source.BACKUPS
     box = Sandbox(speed=speed, standby_region=PAIR_WITH_BACKUPS[1]) if moved else Sandbox(speed=speed)
