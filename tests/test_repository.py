@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from functools import cache
@@ -49,6 +50,12 @@ def texts() -> list[tuple[str, str]]:
 
 def workflows() -> list[Path]:
     return [path for path in tracked() if path.parent == ROOT / ".github" / "workflows"]
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="one process runs all tests")
+def test_the_tests_of_a_file_share_a_process(request: pytest.FixtureRequest) -> None:
+    """xdist writes the group into the id. Where it does not, tests run without what their file has set up."""
+    assert request.node.nodeid.endswith(f"@{Path(__file__).name}")
 
 
 def test_git_sees_the_repository() -> None:
