@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import boto3
 import pulumi
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components import naming
+from components.regional_client import regional_client
 from components.settings.stack import Settings
 from components.witness import MARKER_KEY, TAKEN_OVER
 
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CALLS: Final = Config(
-    connect_timeout=5,
-    read_timeout=30,
-    retries={"mode": "standard", "max_attempts": 4},
-    user_agent_extra="mental-health-platform-program",
-)
 ENGINE: Final = "postgres"
 STORAGE_TYPE: Final = "gp3"
 LAG_LOOKED_BACK: Final = timedelta(minutes=30)
@@ -120,7 +113,7 @@ class Reader:
     def __init__(self, settings: Settings, client: Callable[[str, str], Any] | None = None) -> None:
         self._settings = settings
         self._region = settings.region
-        self._make = client or _client
+        self._make = client or regional_client
 
     def read(self) -> Facts:
         """All facts. What a new database is made of is looked up only while a declared one is missing: later
@@ -359,8 +352,3 @@ def _belongs(tags: Mapping[str, str], stack: str) -> bool:
 
 def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _client(service: str, region: str) -> Any:
-    """A client for the region's own endpoint, STS included: boto3's default since 1.40."""
-    return boto3.session.Session(region_name=region).client(service, config=CALLS)  # type: ignore[call-overload]

@@ -7,22 +7,15 @@ could take tasks away at peak load. So failures become `pulumi.RunError`.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import boto3
 import pulumi
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from components import naming
+from components.regional_client import regional_client
 from components.settings.stack import Settings
 from components.stack_outputs import Outputs
 from components.workloads import Count, ServiceSpec
 
-CALLS: Final = Config(
-    connect_timeout=5,
-    read_timeout=30,
-    retries={"mode": "standard", "max_attempts": 4},
-    user_agent_extra="mental-health-platform-program",
-)
 # Names that one DescribeServices takes (ECS API reference).
 BATCH: Final = 10
 
@@ -37,7 +30,7 @@ def read(settings: Settings, client: Callable[[str, str], Any] | None = None) ->
         return {}
     names = [service.name for service in settings.services]
     try:
-        ecs = (client or _client)("ecs", settings.region)
+        ecs = (client or regional_client)("ecs", settings.region)
         return _described(ecs, naming.physical(settings.short_name, "cluster"), names)
     except (ClientError, BotoCoreError) as error:
         if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "ClusterNotFoundException":
@@ -76,8 +69,3 @@ def count(spec: ServiceSpec, standby: bool, live: int | None, served: bool) -> C
     wanted = live if served and live else max(live, spec.desired_count)
     tasks = min(max(wanted, spec.min_count), spec.max_count)
     return Count(tasks=tasks, autoscaled=served and tasks == live)
-
-
-def _client(service: str, region: str) -> Any:
-    """A client for the region's own endpoint."""
-    return boto3.session.Session(region_name=region).client(service, config=CALLS)  # type: ignore[call-overload]

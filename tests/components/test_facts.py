@@ -13,8 +13,9 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
 
-from components import facts, naming
+from components import naming
 from components.facts import Facts, Reader, parse_sign_of_life
+from components.regional_client import regional_client
 from components.settings.stack import Settings
 from tests.components.examples import ACCOUNT, COPY, INSTANCE, KENYA, KEY_ARN, SOUTH_AFRICA, settings
 
@@ -261,5 +262,5 @@ def test_clients_call_their_own_regions_endpoint(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     # The global endpoint of STS is in us-east-1 and knows no opt-in region.
-    assert facts._client("sts", "af-south-1").meta.endpoint_url == "https://sts.af-south-1.amazonaws.com"
-    assert facts._client("rds", "af-south-1").meta.region_name == "af-south-1"
+    assert regional_client("sts", "af-south-1").meta.endpoint_url == "https://sts.af-south-1.amazonaws.com"
+    assert regional_client("rds", "af-south-1").meta.region_name == "af-south-1"
