@@ -159,7 +159,8 @@ class RegionLoss:
 
     def wait_for_copies(self) -> None:
         console.step(f"Waiting for {COPIES_NEEDED} database copies in the standby region", "2 to 3 min")
-        copies = self.waiting.until("copies", lambda: _enough(self.world.copies()), minutes=90)
+        begun = self.clock.at(self.rows.rows[0].acknowledged).timestamp()
+        copies = self.waiting.until("copies", lambda: _enough(self.world.copies(), begun), minutes=90)
         delay = self.random.uniform(*DELAY)
         console.step(
             f"Life goes on for {delay:.1f} modelled minutes (seed {self.seed}), then an old copy is copied again"
@@ -343,5 +344,7 @@ class RegionLoss:
         e.sandbox_errors = list(self.sandbox.control("GET", "status")["errors"])
 
 
-def _enough(copies: list[Snapshot]) -> list[Snapshot]:
-    return copies if len({copy.taken for copy in copies}) >= COPIES_NEEDED else []
+def _enough(copies: list[Snapshot], begun: float) -> list[Snapshot]:
+    """The copies that were taken since rows are written, once they are enough; earlier ones could prove nothing."""
+    with_rows = [copy for copy in copies if copy.taken > begun]
+    return with_rows if len({copy.taken for copy in with_rows}) >= COPIES_NEEDED else []
