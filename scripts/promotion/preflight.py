@@ -43,6 +43,7 @@ class Before:
     serving: bool = False  # the public name is answered by this stack already
     dead_locks: list[Lock] = field(default_factory=list)
     left: list[Leftover] = field(default_factory=list)
+    document: leftovers.Document = field(default_factory=dict)  # the state itself
     copy: Copy | None = None
     sign_of_life: datetime | None = None
 
@@ -96,7 +97,7 @@ def _lock(site: Site, before: Before) -> list[Finding]:
 
 
 def _state(site: Site, before: Before) -> list[Finding]:
-    document = site.checkpoint()
+    document = before.document = site.checkpoint()
     outputs = leftovers.outputs(document)
     if not outputs:
         said = f"The state of {site.stack.stack} in {site.project.state_bucket} has no outputs: it was never deployed."
