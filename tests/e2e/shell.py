@@ -100,8 +100,10 @@ def both_stacks() -> Iterator[Shell]:
         running = task.find()
         subprocess.run([sys.executable, "-m", "scripts.dr", "sandbox", "stop"], cwd=CHECKOUT, timeout=120)
         # A killed engine leaves its language host behind, as `kill -9` does anywhere.
-        for left in _processes_of(running.directory) if running else []:
-            os.kill(left, signal.SIGKILL)
+        if running is not None:
+            for left in _processes_of(running.directory):
+                os.kill(left, signal.SIGKILL)
+            wait(lambda: not _processes_of(running.directory), 10, "the end of what ran in the sandbox")
 
 
 def wait(look: Callable[[], object], seconds: float, what: str) -> None:
