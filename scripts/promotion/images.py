@@ -37,12 +37,18 @@ FORMATS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 DIGEST = "docker-content-digest"
+PUSH = "Push that digest again, or set version and digest of a release that is there in Pulumi.yaml."
+RENEW = "Give the stack a credential that may read packages: docs/promotion.md, `registryCredential`."
 _REFERENCE = re.compile(r"(?P<registry>[^/]+)/(?P<name>[^:@]+)(?::[^@]+)?@(?P<digest>sha256:[0-9a-f]{64})")
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Missing(Exception):
-    """The registry says that this image cannot be had. The message is its reason."""
+    """The registry says that this image cannot be had. The message is its reason, `hint` what to do."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
 
 
 class Unknown(Exception):
@@ -98,7 +104,8 @@ def judge(services: Sequence[ServiceSpec], credential: str) -> list[Finding]:
     for reference, answer in answers.items():
         if isinstance(answer, Missing):
             users = ", ".join(service.name for service in services if service.image_reference == reference)
-            found.append(_refused(users, reference, str(answer)))
+            said = f"{users}: {reference} cannot be pulled: {answer}. No task of {users} could start."
+            found.append(findings.refused(SUBJECT, said, answer.hint))
         elif isinstance(answer, Unknown | NoAnswer):
             unknown.append(f"{Image.of(reference).name} ({answer})")
         elif isinstance(answer, Exception):
@@ -107,14 +114,6 @@ def judge(services: Sequence[ServiceSpec], credential: str) -> list[Finding]:
         said = f"whether {len(unknown)} of {len(references)} images can be pulled is unknown: {', '.join(unknown)}"
         found.append(findings.warning(SUBJECT, said))
     return found or [findings.ok(SUBJECT, f"{len(references)} images can be pulled")]
-
-
-def _refused(users: str, reference: str, reason: str) -> Finding:
-    hint = (
-        f"No task of {users} could start. Push that digest again, or set version and digest of a release that is there "
-        "in Pulumi.yaml. Where all images are denied, the credential has expired: docs/promotion.md."
-    )
-    return findings.refused(SUBJECT, f"{users}: {reference} cannot be pulled: {reason}", hint)
 
 
 def _resolve(reference: str, credential: str) -> str:
@@ -127,7 +126,7 @@ def _resolve(reference: str, credential: str) -> str:
         token = _token(image, answer.headers.get("www-authenticate", ""), credential)
         answer = _ask("HEAD", url, {**accept, "Authorization": f"Bearer {token}"})
     if answer.status == http.client.NOT_FOUND:
-        raise Missing("the registry does not know it (404, manifest unknown)")
+        raise Missing("the registry does not know it (404, manifest unknown)", PUSH)
     _check(answer, "it")
     if answer.headers.get(DIGEST, image.digest) != image.digest:
         raise Unknown(f"the registry answered with {answer.headers[DIGEST]}")
@@ -160,6 +159,6 @@ def _ask(method: str, url: str, headers: Mapping[str, str]) -> public.Answer:
 
 def _check(answer: public.Answer, what: str) -> None:
     if answer.status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
-        raise Missing(f"the registry denies {what} to the region's credential ({answer.status})")
+        raise Missing(f"the registry denies {what} to the region's credential ({answer.status})", RENEW)
     if answer.status != http.client.OK:
         raise Unknown(f"the registry answered {answer.status}")

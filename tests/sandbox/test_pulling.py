@@ -79,6 +79,7 @@ def test_a_credential_that_the_registry_denies_is_refused(outside: World) -> Non
     found = judged(Spec("api-gateway"), Spec("sync"), credential=OTHER)
     assert [entry.level for entry in found] == ["refused", "refused"]
     assert "denies a token for it to the region's credential (403)" in found[0].text
+    assert "registryCredential" in found[0].hint
 
 
 def test_silence_forbids_nothing_and_costs_no_more_than_its_limit(
