@@ -366,8 +366,8 @@ async def main() -> None:
             cache_clusters=cache.nodes,
             queue=QueueWatch(name=queue.queue_name, dead_letters=queue.dead_letter_name),
             functions=[roles.watch, *([snapshots.watch] if snapshots else [])],
-            rpo_minutes=settings.database.rpo_minutes if snapshots else None,
-            replica=None,
+            standby_source=settings.database.standby_source,
+            rpo_minutes=settings.database.rpo_minutes,
             replicates=ReplicationWatch(source=storage.audio_bucket_name, destination=peer_bucket, rule=RULE)
             if settings.protects
             else None,

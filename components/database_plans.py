@@ -164,8 +164,9 @@ def _kept(
         )
     if existing.role == naming.REPLICA_ROLE and existing.replica_of is None:
         warnings.append(
-            f"Database {existing.identifier} was promoted by a deployment that did not end. If this one fails because "
-            "it is no read replica, run `pulumi refresh --target` with its URN, then deploy again."
+            f"Database {existing.identifier} was promoted by a deployment that did not end. `dr promote` tells the "
+            "state; before a plain `pulumi up`, run `pulumi refresh --target` with its URN, or it fails because the "
+            "database is no read replica any more."
         )
     configured = settings.database.engine_version
     if existing.engine_version != configured:

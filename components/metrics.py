@@ -10,10 +10,14 @@ from typing import Final
 
 import pulumi
 
+# What functions/snapshot_cycle tells CloudWatch in the standby's region, with the dimension `Stack`.
 OWN_NAMESPACE: Final = "MentalHealthPlatform"
 NEWEST_COPY_AGE: Final = "NewestCopyAge"
+"""Minutes since the data of the newest usable copy was current; missing while there is no copy or it is not known."""
 COPY_CYCLE_RUNS: Final = "CopyCycleRuns"
+"""1 for each run that did all its steps; missing for one that failed."""
 FULL_COPIES: Final = "FullCopies"
+"""Copies of another database than before, which cannot be incremental; missing where there was none."""
 
 _ALB: Final = (
     "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html"

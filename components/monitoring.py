@@ -9,6 +9,7 @@ import pulumi_aws as aws
 from components import naming, watches, watches_recovery
 from components.alarms import Alarms, Topics, Watch
 from components.dashboard import Dashboard, DashboardArgs
+from components.settings.database import StandbySource
 from components.watches import DatabaseWatch, Entrance, QueueWatch
 from components.watches_recovery import FunctionWatch, ReplicationWatch
 from components.workloads import ServiceSpec
@@ -18,10 +19,12 @@ from components.workloads import ServiceSpec
 class MonitoringArgs:
     """What there is to watch; what is None or empty is not there.
 
-    `rpo_minutes` is set where this stack pulls copies; `replicates` where it sends recordings, `receives` where it gets
-    them. `replica` is the read replica that a promotion makes the database, also once it did. `cache_clusters`: ids of
-    the cache's nodes. `database_identifier` is the serving database's name, also while there is none. `health_checks`
-    by the names that dns.py gives them. `after`: what alarms wait for that differ between standing by and serving.
+    `standby_source` says how this stack gets the data of its peer's database, if it does: copies are pulled with each,
+    a replica is there with one. It is the same before and after a promotion, so what it brings along is, too.
+    `rpo_minutes`: how old the newest copy may be. `replicates` is set where this stack sends recordings, `receives`
+    where it gets them. `cache_clusters`: ids of the cache's nodes. `database_identifier` is the serving database's
+    name, also while there is none. `health_checks` by the names that dns.py gives them. `after`: what alarms wait for
+    that differ between standing by and serving.
     """
 
     stack: str
@@ -42,8 +45,8 @@ class MonitoringArgs:
     cache_clusters: Sequence[str]
     queue: QueueWatch
     functions: Sequence[FunctionWatch]
-    rpo_minutes: int | None
-    replica: pulumi.Input[str] | None
+    standby_source: StandbySource | None
+    rpo_minutes: int
     replicates: ReplicationWatch | None
     receives: ReplicationWatch | None
     after: Sequence[pulumi.Resource]
@@ -65,7 +68,7 @@ class Monitoring(pulumi.ComponentResource):
             self._here.make(watch)
         for watch in watches_recovery.health_checks(args.health_checks):
             there.make(watch)
-        if args.rpo_minutes is not None or args.replica is not None:
+        if args.standby_source is not None:
             self._can_we_promote(protection)
         Dashboard(
             name,
@@ -78,7 +81,7 @@ class Monitoring(pulumi.ComponentResource):
                 load_balancer=args.entrance.load_balancer,
                 database_identifier=args.database_identifier,
                 queue_name=args.queue.name,
-                pulls_copies=args.rpo_minutes is not None,
+                pulls_copies=args.standby_source is not None,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -108,11 +111,11 @@ class Monitoring(pulumi.ComponentResource):
     def _protection(self) -> list[Watch]:
         """What a promotion needs and an alarm can tell."""
         args = self._args
-        pulled = [] if args.rpo_minutes is None else watches_recovery.copies(args.stack, args.rpo_minutes, args.standby)
-        lag = [] if args.replica is None else [watches_recovery.replica_lag(args.replica, args.standby)]
+        pulled = watches_recovery.copies(args.stack, args.rpo_minutes, args.standby)
+        lag = watches_recovery.replica_lag(args.database_identifier, args.standby)
         return [
-            *pulled,
-            *lag,
+            *(pulled if args.standby_source else []),
+            *([lag] if args.standby_source == "read-replica" else []),
             *watches_recovery.functions(args.functions),
             watches_recovery.certificate(args.certificate_arn),
         ]
@@ -120,7 +123,7 @@ class Monitoring(pulumi.ComponentResource):
     def _others(self) -> list[Watch]:
         """What concerns the protection and would not stop a promotion."""
         args = self._args
-        full = [] if args.rpo_minutes is None else [watches_recovery.full_copy(args.stack)]
+        full = [watches_recovery.full_copy(args.stack)] if args.standby_source else []
         out = [watches_recovery.replication_out(args.replicates)] if args.replicates else []
         incoming = [watches_recovery.replication_in(args.receives, args.standby)] if args.receives else []
         return [*full, *out, *incoming]

@@ -13,20 +13,12 @@ from typing import Any
 import pulumi
 
 from components import naming, policies
+from components.metrics import OWN_NAMESPACE
 from components.scheduled_function import ScheduledFunction, ScheduledFunctionArgs
 from components.watches_recovery import FunctionWatch
 
 SOURCE = Path(__file__).parent / "functions" / "snapshot_cycle"
 EVERY_MINUTES = 5
-# What the function tells CloudWatch in this region, each with the dimension `Stack` = the standby stack.
-METRIC_NAMESPACE = "MentalHealthPlatform"
-STACK_DIMENSION = "Stack"
-NEWEST_COPY_AGE = "NewestCopyAge"
-"""Minutes since the data of the newest usable copy was current; missing while there is no copy or it is not known."""
-COPY_CYCLE_RUNS = "CopyCycleRuns"
-"""1 for each tick that did all its steps without a failure."""
-FULL_COPIES = "FullCopies"
-"""1 for each copy of another database than before, which cannot be incremental."""
 TIMEOUT_SECONDS = 120
 MEMORY_MIB = 256
 
@@ -99,7 +91,7 @@ def environment(args: SnapshotCycleArgs) -> dict[str, pulumi.Input[str]]:
         "MADE_BY": naming.SNAPSHOT_CYCLE,
         "SOURCE_TAG": naming.SOURCE_TAG,
         "UNUSABLE_TAG": naming.UNUSABLE_TAG,
-        "METRIC_NAMESPACE": METRIC_NAMESPACE,
+        "METRIC_NAMESPACE": OWN_NAMESPACE,
         "STACK": args.tags["Stack"],
         "COPY_TAGS": json.dumps(args.tags, sort_keys=True),
     }
@@ -137,7 +129,7 @@ def statements(args: SnapshotCycleArgs, key_arn: str) -> list[dict[str, Any]]:
             "Metrics",
             ["cloudwatch:PutMetricData"],
             ["*"],
-            {"StringEquals": {"cloudwatch:namespace": METRIC_NAMESPACE}},
+            {"StringEquals": {"cloudwatch:namespace": OWN_NAMESPACE}},
         ),
         policies.allow(
             "SignOfLife",

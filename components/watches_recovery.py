@@ -64,14 +64,16 @@ def copies(stack: str, rpo_minutes: int, standby: bool) -> list[Watch]:
     runs = Watch(
         noun="copy-cycle-stopped",
         section="old-copies",
-        wrong="The snapshot cycle has not come to its end once in 15 minutes.",
+        wrong="The snapshot cycle has not come to its end once for 25 minutes.",
         do="Look at its schedule, its errors and its log.",
         audience="team-lead",
         readings={"runs": reading(f"{OWN_NAMESPACE} {COPY_CYCLE_RUNS}", "Sum", Stack=stack)},
         comparison="LessThanThreshold",
         threshold=1,
-        seconds=15 * MINUTE,
-        periods=1,
+        # One run a period. A run that fails says nothing, as one that never began, and CloudWatch looks two periods
+        # further back than asked for: a single period of 15 minutes would take three of them.
+        seconds=5 * MINUTE,
+        periods=3,
         missing="breaching" if standby else "notBreaching",
         follows_flag=True,
     )

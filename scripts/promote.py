@@ -30,9 +30,9 @@ from scripts.errors import (
     RefusedError,
 )
 from scripts.project import CHECKOUT, Project, StackFacts
-from scripts.promotion import estimate, findings, preflight, verification
+from scripts.promotion import estimate, findings, preflight, replicas, verification
 from scripts.promotion.estimate import Estimate
-from scripts.promotion.failures import AGAIN, EXPIRED, of_credentials
+from scripts.promotion.failures import AGAIN, EXPIRED, continuing, of_credentials
 from scripts.promotion.interruption import Interruption
 from scripts.promotion.preflight import Before
 from scripts.promotion.progress import Progress
@@ -108,12 +108,21 @@ class Promotion:
         """Preflight and plan, shown. Raises on the first refusal, once all of them were shown."""
         console.step(f"Looking at {self.stack} in {self.site.region}", "seconds")
         self.before = preflight.look(self.site, self.options.primary_is_lost)
+        if self.options.apply and self._settled():
+            self.before = preflight.look(self.site, self.options.primary_is_lost)
         rows = [(LEVELS[found.level], found.subject, _with_hint(found)) for found in self.before.found]
         console.table("Preflight", ("", "what", "found"), rows)
         findings.raise_refusals(self.before.found)
         console.step("pulumi preview, with the flag flipped in a copy of the stack's file", "about 15 s")
         self.plan = self._preview()
         self._show_plan()
+
+    def _settled(self) -> bool:
+        """Whether a replica was waited for that only its state kept from being promoted, as after an interruption."""
+        if any(found.refusal and found.subject != "database" for found in self.before.found):
+            return False
+        with continuing():
+            return replicas.settle(self.site, self.before.document, time.sleep)
 
     def rehearse(self) -> None:
         """The dry run: nothing is changed, not even the stack's file."""

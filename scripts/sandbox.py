@@ -193,7 +193,8 @@ def restore(region: str) -> None:
 
 # -- parts that the rehearsal uses too ----------------------------------------------------------------------------
 def seed_registry(endpoint: str, facts: Project) -> None:
-    """Put the images that the stacks name into the emulated registry."""
+    """Put the images that the stacks name into the emulated registry, which takes our credential and no other."""
+    supervisor.control(endpoint, "POST", "registry-credential", **json.loads(REGISTRY_CREDENTIAL))
     for stack in facts.stacks:
         for service in stack.services:
             supervisor.control(endpoint, "POST", "registry", image=service.image, digest=service.digest)

@@ -68,6 +68,7 @@ class Cloud:
         self.operations: dict[tuple[str, str], Handler] = {}
         self.faults: list[dict[str, Any]] = []  # injected by POST faults; emulations look for their kinds
         self.fault_kinds: set[str] = set()
+        self.hosts: dict[str, int] = {}  # by names outside of the hosted zones: where they answer HTTPS on the loopback
         self.barriers: list[Callable[[Origin], bool]] = []  # true where the caller's own network leads nowhere
         self._timers: list[_Timer] = []
         self._waiting: list[_Timer] = []  # for a lost region

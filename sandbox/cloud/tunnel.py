@@ -1,4 +1,5 @@
-"""The way to the public internet: an HTTP proxy (CONNECT) that knows only the names in the emulated hosted zones.
+"""The way to the public internet: an HTTP proxy (CONNECT) that knows the names in the emulated hosted zones, and those
+of emulated hosts outside of AWS.
 
 With HTTPS_PROXY set to the cloud's address, any program reaches the platform under its public name as people do: the
 name is resolved by the emulated Route 53 at that moment, TLS runs between the program and the load balancer.
@@ -36,7 +37,9 @@ def carry(cloud: Cloud, environ: dict[str, Any]) -> NoReturn:
 def _connect(cloud: Cloud, host: str, port: str) -> socket.socket:
     resolve = cloud.handler("GET", "resolve")
     if resolve is None or port != "443":
-        raise BadRequest("only HTTPS to the emulated hosted zones")
+        raise BadRequest("only HTTPS to what is emulated")
+    if host in cloud.hosts:
+        return socket.create_connection(("127.0.0.1", cloud.hosts[host]), timeout=IDLE_SECONDS)
     found = resolve({"name": host})
     if found["port"] is None:
         raise BadRequest("nobody listens")

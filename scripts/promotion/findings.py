@@ -64,6 +64,12 @@ def failed(subject: str, error: Exception, region: str) -> Finding:
     raise error
 
 
+def unknown(subject: str, error: Exception, region: str) -> Finding:
+    """A question that a promotion does not depend on, and that could not be answered: worth knowing, no more."""
+    found = failed(subject, error, region)
+    return warning(subject, f"not checked: {found.text}")
+
+
 def raise_refusals(found: Sequence[Finding]) -> None:
     """Raise one error that names every refusal; its kind is that of the one which has to be mended first."""
     against = [finding for finding in found if finding.refusal is not None]

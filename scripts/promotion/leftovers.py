@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.pulumi_cli import split_urn
@@ -22,13 +22,15 @@ UNREADABLE = ("password",)
 
 @dataclass(frozen=True)
 class Leftover:
-    """A resource whose create did not end. `id` is None where the engine never learned it."""
+    """A resource that an interrupted deployment may have left otherwise than the state says. `id` is None where the
+    engine never learned it."""
 
     urn: str
     kind: str
     name: str
     inputs: Mapping[str, Any]
     id: str | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find(document: Document) -> list[Leftover]:
@@ -36,6 +38,11 @@ def find(document: Document) -> list[Leftover]:
     pending = [operation["resource"] for operation in _operations(document) if operation["type"] == CREATING]
     half_made = [resource for resource in _resources(document) if resource.get("initErrors")]
     return [_leftover(resource) for resource in (*pending, *half_made)]
+
+
+def of_type(document: Document, kind: str) -> list[Leftover]:
+    """Every resource of a type that the state records, as it was before what is pending."""
+    return [_leftover(resource) for resource in _resources(document) if resource.get("type") == kind]
 
 
 def others_pending(document: Document) -> list[str]:
@@ -85,7 +92,8 @@ def _adopted(resource: Mapping[str, Any], id: str) -> Document:
 
 def _leftover(resource: Mapping[str, Any]) -> Leftover:
     kind, name = split_urn(resource["urn"])
-    return Leftover(resource["urn"], kind, name, resource.get("inputs", {}), resource.get("id"))
+    inputs, outputs = resource.get("inputs", {}), resource.get("outputs", {})
+    return Leftover(resource["urn"], kind, name, inputs, resource.get("id"), outputs)
 
 
 def _operations(document: Document) -> list[Document]:

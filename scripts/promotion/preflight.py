@@ -1,7 +1,8 @@
 """Looks at everything that a promotion needs before it begins, all at once, in the standby's region only.
 
 What the program itself refuses (copies, databases, accounts, epochs) is asked of the program's own guards; here is what
-it does not look at: state and lock, keys, certificate, secrets, and whether the primary is really gone.
+it does not look at: state and lock, keys, certificate, secrets, and whether the primary is really gone. Images and
+quotas are looked at, too: what is found there forbids to begin, but not that nobody answers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from components import guards, naming
 from components.facts import Copy, Facts
 from components.stack_outputs import Outputs
 from scripts.errors import CredentialsError, LockedError, PrimaryAnswersError, RefusedError
-from scripts.promotion import findings, leftovers, locks, public
+from scripts.promotion import findings, images, leftovers, locks, public, quotas
 from scripts.promotion.concurrently import NoAnswer, ask
 from scripts.promotion.findings import Finding
 from scripts.promotion.leftovers import Leftover
@@ -25,6 +26,7 @@ from scripts.promotion.locks import Lock
 from scripts.promotion.site import Site
 
 SECONDS = 20.0  # real, for everything
+SECONDS_FOR_ADVICE = 8.0  # for what a promotion does not depend on
 HEALTH_PATH = "/health"
 CERTIFICATE_DAYS = 14
 OVERRIDE = "--primary-is-lost"
@@ -43,6 +45,7 @@ class Before:
     serving: bool = False  # the public name is answered by this stack already
     dead_locks: list[Lock] = field(default_factory=list)
     left: list[Leftover] = field(default_factory=list)
+    document: leftovers.Document = field(default_factory=dict)  # the state itself
     copy: Copy | None = None
     sign_of_life: datetime | None = None
 
@@ -65,6 +68,7 @@ def look(site: Site, primary_is_lost: bool) -> Before:
         "certificate": lambda: _certificate(site),
         "secrets": lambda: _secrets(site),
         "primary": lambda: [_primary(site, before, primary_is_lost)],
+        "advice": lambda: _advised(site),
     }
     answers = ask(checks, SECONDS)
     for subject, answer in answers.items():
@@ -72,6 +76,15 @@ def look(site: Site, primary_is_lost: bool) -> Before:
     if not any(finding.refusal for finding in before.found if finding.subject in ("credentials", "state")):
         before.found += _guarded(site, before)
     return before
+
+
+def _advised(site: Site) -> list[Finding]:
+    """What the registry and the quotas say. Silence is a warning: a promotion must not wait for who is not needed."""
+    checks: dict[str, Check] = {images.SUBJECT: lambda: images.look(site), quotas.SUBJECT: lambda: quotas.look(site)}
+    found: list[Finding] = []
+    for subject, answer in ask(checks, SECONDS_FOR_ADVICE).items():
+        found += answer if isinstance(answer, list) else [findings.unknown(subject, answer, site.region)]
+    return found
 
 
 def _credentials(site: Site, before: Before) -> list[Finding]:
@@ -96,7 +109,7 @@ def _lock(site: Site, before: Before) -> list[Finding]:
 
 
 def _state(site: Site, before: Before) -> list[Finding]:
-    document = site.checkpoint()
+    document = before.document = site.checkpoint()
     outputs = leftovers.outputs(document)
     if not outputs:
         said = f"The state of {site.stack.stack} in {site.project.state_bucket} has no outputs: it was never deployed."

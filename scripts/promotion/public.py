@@ -1,4 +1,4 @@
-"""What a person would meet under the public name: one HTTPS request with a limit for the whole of it.
+"""One HTTPS request to the public internet, with a limit for the whole of it: what a person would meet there.
 
 Proxies and certificate authorities come from the environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE), as for any other
 program of this machine.
@@ -11,7 +11,8 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from scripts.promotion.concurrently import NoAnswer, ask
@@ -22,10 +23,11 @@ MOST = 100_000  # bytes of an answer that are read
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` is None where nobody answered; `text` then says why."""
+    """`status` is None where nobody answered; `text` then says why. `headers` by names in lower case."""
 
     status: int | None
     text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> dict[str, Any]:
         """The body as an object; empty where it is none."""
@@ -47,9 +49,22 @@ class Answer:
         return str(said) if said else None
 
 
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """A redirection is an answer as any other: nobody else gets the request, with the credential that it may carry."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 def get(url: str, seconds: float = PATIENCE) -> Answer:
+    """Ask once."""
+    return request("GET", url, {}, seconds)
+
+
+def request(method: str, url: str, headers: Mapping[str, str], seconds: float) -> Answer:
     """Ask once. Name resolution knows no time limit of its own, so the whole runs on a thread that is given up."""
-    found = ask({url: lambda: _get(url, seconds)}, seconds)[url]
+    asked = urllib.request.Request(url, method=method, headers=dict(headers))
+    found = ask({url: lambda: _open(asked, seconds)}, seconds)[url]
     if isinstance(found, Answer):
         return found
     if isinstance(found, NoAnswer | OSError | http.client.HTTPException):
@@ -57,11 +72,16 @@ def get(url: str, seconds: float = PATIENCE) -> Answer:
     raise found
 
 
-def _get(url: str, seconds: float) -> Answer:
-    handlers = urllib.request.ProxyHandler(), urllib.request.HTTPSHandler(context=ssl.create_default_context())
-    opener = urllib.request.build_opener(*handlers)
+def _open(asked: urllib.request.Request, seconds: float) -> Answer:
+    tls = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(), tls, _Stay())
     try:
-        with opener.open(url, timeout=seconds) as answer:
-            return Answer(answer.status, answer.read(MOST).decode(errors="replace"))
+        with opener.open(asked, timeout=seconds) as answer:
+            return _read(answer.status, answer)
     except urllib.error.HTTPError as error:  # an answer, too: the crisis page is a 503
-        return Answer(error.code, error.read(MOST).decode(errors="replace"))
+        return _read(error.code, error)
+
+
+def _read(status: int, answer: Any) -> Answer:
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return Answer(status, answer.read(MOST).decode(errors="replace"), headers)

@@ -1,7 +1,8 @@
-"""Continues what an interrupted promotion left: removes its own dead lock, adopts what was being created.
+"""Continues what an interrupted promotion left: removes its own dead lock, adopts what was being created, and lets the
+state know of a replica that was promoted meanwhile.
 
 No full refresh: that would read every resource, IAM, Route 53 and bucket configuration among them. Only what is adopted
-is read again, by its URN.
+or was promoted is read again, by its URN.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import console
 from scripts.errors import IncompleteError, LockedError
-from scripts.promotion import adoption, leftovers, locks
+from scripts.promotion import adoption, leftovers, locks, replicas
 from scripts.promotion.adoption import Found
 from scripts.promotion.failures import continuing
 from scripts.promotion.leftovers import Leftover
@@ -28,11 +29,13 @@ PATIENCE_MINUTES = 240.0  # what the program gives a restore
 
 @dataclass(frozen=True)
 class Recovered:
-    """`adopted`: what is in the state now; `again`: what the next deployment creates; `unclear`: look yourself."""
+    """`adopted`: what is in the state now; `again`: what the next deployment creates; `unclear`: look yourself;
+    `promoted`: replicas that follow nothing any more."""
 
     adopted: dict[str, str]
     again: list[str]
     unclear: list[str]
+    promoted: list[str]
 
 
 class Recovery:
@@ -50,18 +53,25 @@ class Recovery:
             document = json.loads(self._site.cli.run("stack", "export", "--stack", self._stack).stdout)
             left = leftovers.find(document)
             others = leftovers.others_pending(document)
-            if not left and not others:
+            replicas.settle(self._site, document, self._wait)
+            promoted = replicas.promoted(self._site, document)
+            if not left and not others and not promoted:
                 return None
             for other in others:
                 console.note(f"was interrupted: {other}; pulumi up does it again")
             outcome = self._judge(left)
             adopted = self._adoptable(left, outcome)
             dropped = {urn for urn, found in outcome.items() if found is None}
-            self._rewrite(leftovers.repaired(document, adopted, dropped), adopted)
+            if left or others:
+                self._rewrite(leftovers.repaired(document, adopted, dropped), adopted)
+            for item in promoted:
+                console.note(f"{item.inputs['identifier']} follows no other database any more: read again")
+            self._read_again({*adopted, *(item.urn for item in promoted)})
             return Recovered(
                 adopted,
                 [item.name for item in left if item.urn in dropped],
                 [item.name for item in left if item.urn not in outcome and item.id is None],
+                [item.name for item in promoted],
             )
 
     @property
@@ -129,14 +139,17 @@ class Recovery:
         return found
 
     def _rewrite(self, document: leftovers.Document, adopted: dict[str, str]) -> None:
-        """Write the state, then let pulumi read from AWS what was adopted, and nothing else."""
-        cli = self._site.cli
+        """Write the state."""
         with tempfile.TemporaryDirectory(prefix="dr-promote-") as directory:
             file = Path(directory) / "state.json"
             file.write_text(json.dumps(document))
-            cli.run("stack", "import", "--stack", self._stack, "--file", str(file))
+            self._site.cli.run("stack", "import", "--stack", self._stack, "--file", str(file))
         self._record.add("state repaired", adopted=sorted(adopted))
-        if adopted:
-            targets = [argument for urn in sorted(adopted) for argument in ("--target", urn)]
-            cli.run("refresh", "--stack", self._stack, *targets, "--yes", "--skip-preview")
-            self._record.add("refreshed", targets=sorted(adopted))
+
+    def _read_again(self, urns: Set[str]) -> None:
+        """Let pulumi read from AWS what these are now, and nothing else."""
+        if not urns:
+            return
+        targets = [argument for urn in sorted(urns) for argument in ("--target", urn)]
+        self._site.cli.run("refresh", "--stack", self._stack, *targets, "--yes", "--skip-preview")
+        self._record.add("refreshed", targets=sorted(urns))

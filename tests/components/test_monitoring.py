@@ -9,6 +9,7 @@ import pytest
 
 from components.alarms import MINUTE, Watch
 from components.metrics import METRICS, reading
+from components.snapshots import EVERY_MINUTES
 from tests.components.examples import KENYA, ROOT, SOUTH_AFRICA
 from tests.components.program import Program
 from tests.components.recording import Recorded, Recording
@@ -18,7 +19,12 @@ COMPOSITE = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
 DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
 STANDBY, PROMOTED = Program(SOUTH_AFRICA, True), Program(SOUTH_AFRICA, False)
 SERVING = Program(KENYA, False)
-STATES = pytest.mark.parametrize("program", [STANDBY, PROMOTED, SERVING], ids=["standing by", "promoted", "serving"])
+FOLLOWING, FOLLOWED = (Program(SOUTH_AFRICA, standby, "read-replica") for standby in (True, False))
+STATES = pytest.mark.parametrize(
+    "program",
+    [STANDBY, PROMOTED, SERVING, FOLLOWING, FOLLOWED],
+    ids=["standing by", "promoted", "serving", "following", "promoted in place"],
+)
 PREFIX = "monitoring-"
 
 
@@ -155,6 +161,27 @@ def test_the_same_alarms_exist_before_and_after_a_promotion_but_those_of_databas
     database = {"database-storage", "database-cpu", "database-connections"}
     cache = {f"cache-{number}-{noun}" for number in (1, 2) for noun in ("cpu", "memory", "evictions")}
     assert added == database | cache
+
+
+def test_a_replica_is_watched_while_it_follows_and_its_alarm_stays_when_it_does_no_more() -> None:
+    """A deletion would run last in the promotion, and until then the alarm would stand."""
+    for program, silence in ((FOLLOWING, "breaching"), (FOLLOWED, "notBreaching")):
+        lag = alarms(program)["replica-lag"]
+        assert lag.inputs["dimensions"] == {"DBInstanceIdentifier": "mental-health-platform-sa-rds"}
+        assert lag.inputs["treatMissingData"] == silence
+        rule = program.recorded().one(COMPOSITE, "monitoring-can-we-promote").inputs["alarmRule"]
+        assert 'ALARM("mental-health-platform-sa-replica-lag")' in rule
+    assert "takeover-marker" in alarms(FOLLOWED)["replica-lag"].dependencies
+    assert not {"replica-lag"} & (alarms(STANDBY).keys() | alarms(PROMOTED).keys() | alarms(SERVING).keys())
+
+
+def test_an_alarm_that_silence_raises_says_truly_how_long_it_takes() -> None:
+    """With the three periods of CloudWatch's own example it looks at five ("Configuring how CloudWatch alarms treat
+    missing data"), and one datapoint among them keeps it quiet."""
+    inputs = alarms(STANDBY)["copy-cycle-stopped"].inputs
+    assert inputs["evaluationPeriods"] == 3
+    assert f"for {5 * inputs['period'] / MINUTE:.0f} minutes" in inputs["alarmDescription"]
+    assert inputs["period"] == EVERY_MINUTES * MINUTE, "each period should have one run"
 
 
 def test_what_a_flip_changes_of_alarms_is_what_silence_means_and_comes_after_the_takeover() -> None:

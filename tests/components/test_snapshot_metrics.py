@@ -4,6 +4,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from components import naming
+from components.metrics import METRICS, OWN_NAMESPACE
 from tests.components.test_snapshot_handler import (
     NOW,
     OURS,
@@ -22,8 +23,9 @@ def published(here: Region) -> dict[str, float]:
     """Every figure that a tick told CloudWatch, after its form was looked at."""
     figures = {}
     for arguments in here.names("put_metric_data"):
-        assert arguments["Namespace"] == "MentalHealthPlatform"
+        assert arguments["Namespace"] == OWN_NAMESPACE
         for entry in arguments["MetricData"]:
+            assert f"{OWN_NAMESPACE} {entry['MetricName']}" in METRICS, "no alarm could read it"
             assert entry["Dimensions"] == [{"Name": "Stack", "Value": "south-africa"}]
             assert entry["Timestamp"] == NOW
             figures[entry["MetricName"]] = entry["Value"]

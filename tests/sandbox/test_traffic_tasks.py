@@ -264,3 +264,31 @@ def test_a_service_that_does_not_migrate_waits_for_the_one_that_does(platform: P
     finally:
         with traffic_world.master(platform.endpoint["Port"]) as connection:
             connection.run("alter table if exists app.not_yet rename to schema_history")
+
+
+def test_a_registry_credential_that_was_revoked(platform: Platform) -> None:
+    revoked = platform.site.secret("revoked", {"username": "robot", "password": "old"})
+    platform.world.control("POST", "registry-credential", {"username": "robot", "password": "token"})
+    broken_by(
+        platform,
+        "revoked",
+        "failed to authorize: failed to fetch oauth token: 403 Forbidden",
+        platform.define(repositoryCredentials={"credentialsParameter": revoked}),
+    )
+
+
+def test_no_room_for_one_more_task(platform: Platform) -> None:
+    """A service says so once, and its task starts as soon as there is room."""
+    quota = {"region": KENYA, "service": "fargate", "code": "L-3032A538"}
+    platform.world.control("POST", "quotas", {**quota, "value": 0.25})
+    definition = platform.define()
+    platform.create("one", definition)
+    wait(lambda: "has started 1 tasks" in platform.events("one"), what="a task")
+    reason = "unable to place a task. Reason: You've reached the limit on the number of vCPUs you can run concurrently"
+    platform.create("another", definition)
+    wait(lambda: reason in platform.events("another"), what="the reason")
+    assert platform.events("another").count(reason) == 1
+    platform.world.control("POST", "quotas", {**quota, "value": 0.5})
+    wait(lambda: "has started 1 tasks" in platform.events("another"), what="a task once there is room")
+    for name in ("one", "another"):
+        platform.remove(name)

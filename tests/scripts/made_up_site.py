@@ -170,6 +170,11 @@ class MadeUp(Site):
             "secretsmanager.list_secrets": {
                 "SecretList": [{"Name": "s", "SecretVersionsToStages": {"v": ["AWSCURRENT"]}}]
             },
+            "secretsmanager.get_secret_value": {"SecretString": '{"username": "robot", "password": "x"}'},
+            "service-quotas.get_service_quota": {"Quota": {"Value": 1000.0}},
+            "ecs.list_clusters": {"clusterArns": []},
+            "ec2.describe_addresses": {"Addresses": []},
+            "rds.describe_db_instances": {"DBInstances": []},
         }
 
     def client(self, service: str) -> Any:

@@ -40,7 +40,13 @@ PREVIEW = json.dumps(
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    return ready(tmp_path, monkeypatch)
+
+
+def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
+    """A standby that nothing keeps from being promoted."""
     monkeypatch.setattr(public, "get", lambda *_: SILENCE)
+    monkeypatch.setattr(public, "request", lambda *_: public.Answer(200, ""))
     monkeypatch.setattr(record, "PROMOTIONS", tmp_path / "promotions")
     monkeypatch.setattr(Record, "new", classmethod(lambda cls, stack: cls(tmp_path / "promotions" / f"1-{stack}")))
     monkeypatch.setattr(verification, "verify", lambda _: [Check("public name", True, "200")])
@@ -196,7 +202,8 @@ def test_all_is_well(site: MadeUp) -> None:
     told = looked(site)
     assert told.pop("database") == ["warning", "ok"]  # that it will protect nobody
     assert {level for levels in told.values() for level in levels} == {"ok"}
-    assert set(told) == {"credentials", "lock", "state", "keys", "certificate", "secrets", "primary"}
+    necessary = {"credentials", "lock", "state", "keys", "certificate", "secrets", "primary"}
+    assert set(told) == necessary | {"images", "quotas"}
 
 
 @pytest.mark.parametrize(
@@ -293,7 +300,7 @@ def test_a_primary_that_answers_stops_it_unless_somebody_says_otherwise(
 
 
 def test_silence_costs_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(public, "_get", lambda *_: time.sleep(5))
+    monkeypatch.setattr(public, "_open", lambda *_: time.sleep(5))
     began = time.monotonic()
     assert public.get("https://example.org", 0.2).status is None
     assert time.monotonic() - began < 2

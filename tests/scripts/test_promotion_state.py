@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.errors import CredentialsError, IncompleteError, LockedError
-from scripts.promotion import adoption, leftovers, locks
+from scripts.promotion import adoption, leftovers, locks, replicas
 from scripts.promotion.record import Record
 from scripts.promotion.recovery import Recovery
 from tests.scripts.made_up_site import ALIVE, DATABASE, DEAD, STACK, URN, MadeUp, denied, lock, pending, state
@@ -193,3 +193,52 @@ def test_what_was_being_created_is_found_by_what_was_asked_for(site: MadeUp) -> 
     assert route is not None
     assert route.id == "r-rtb-11080289494"  # the number that the provider's documentation shows for 0.0.0.0/0
     assert adoption.find(site, leftover(adoption.CACHE, replicationGroupId="cache")) is None
+
+
+# -- a replica that was being promoted ----------------------------------------------------------------------------
+REPLICA = {
+    "urn": URN,
+    "type": adoption.DATABASE,
+    "id": "db-1",
+    "inputs": {"identifier": DATABASE, "replicateSourceDb": "arn:source"},
+    "outputs": {"identifier": DATABASE, "replicateSourceDb": "arn:source"},
+}
+FOLLOWER = {**RESTORED, "ReadReplicaSourceDBInstanceIdentifier": "arn:source"}
+REFRESHED = ("refresh", "--stack", STACK, "--target", URN, "--yes", "--skip-preview")
+
+
+def test_a_replica_that_aws_promoted_is_read_again_and_nothing_else(site: MadeUp, recovery: Recovery) -> None:
+    site.document, site.database = state(pending("updating"), resources=(REPLICA,)), RESTORED
+    found = recovery.run()
+    assert found is not None
+    assert (found.promoted, found.adopted) == (["database-first"], {})
+    assert site.cli.commands[-1] == REFRESHED
+    assert site.cli.documents[0]["deployment"]["pending_operations"] == []
+
+
+def test_it_is_read_again_also_where_the_engine_left_nothing_pending(site: MadeUp, recovery: Recovery) -> None:
+    site.document, site.database = state(resources=(REPLICA,)), RESTORED
+    assert recovery.run() is not None
+    assert [command[:2] for command in site.cli.commands] == [("stack", "export"), REFRESHED[:2]]
+
+
+def test_a_replica_that_still_follows_is_left_to_the_deployment(site: MadeUp, recovery: Recovery) -> None:
+    site.document, site.database = state(resources=(REPLICA,)), FOLLOWER
+    assert recovery.run() is None
+    assert [command[0] for command in site.cli.commands] == ["stack"]
+
+
+def test_a_replica_is_waited_for_before_anybody_judges_it(site: MadeUp) -> None:
+    site.document, site.database = state(resources=(REPLICA,)), {**FOLLOWER, "DBInstanceStatus": "modifying"}
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            site.database = RESTORED
+
+    assert replicas.settle(site, site.document, wait)
+    assert len(waited) == 3
+    assert not replicas.settle(site, site.document, wait)
+    site.database = {**FOLLOWER, "DBInstanceStatus": "failed"}
+    assert not replicas.settle(site, site.document, wait), "the guards say what to do instead"

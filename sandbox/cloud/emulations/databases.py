@@ -15,6 +15,7 @@ from moto.rds.models import DBInstance, RDSBackend
 from sandbox.clock import database_minutes, minutes
 from sandbox.cloud import rds_options, rds_rules
 from sandbox.cloud.context import ACCOUNT, Cloud
+from sandbox.cloud.emulations import account_quotas
 from sandbox.cloud.emulations.database_instance import Instance
 from sandbox.cloud.emulations.patching import add, refuse, replace
 from sandbox.cloud.postgres import Server, Servers, identifier, literal
@@ -347,6 +348,7 @@ def _install_shape(databases: Databases) -> None:
 
 def new_record(backend: RDSBackend, original: Callable[..., DBInstance], wanted: dict[str, Any]) -> DBInstance:
     """Let moto make its record, with the network defaults that AWS has."""
+    account_quotas.check_databases(backend, int(wanted.get("allocated_storage") or 0))
     group = wanted.get("db_subnet_group_name")
     subnet_group = backend.describe_db_subnet_groups(group)[0] if group else None
     if not wanted.get("vpc_security_group_ids") and subnet_group is not None:

@@ -16,7 +16,7 @@ from moto.elbv2.models import FakeTargetGroup, elbv2_backends
 
 from sandbox.clock import minutes
 from sandbox.cloud.context import ACCOUNT, Cloud
-from sandbox.cloud.emulations import database_route, ecs_model, endpoints, registry, targets, task_start
+from sandbox.cloud.emulations import account_quotas, database_route, ecs_model, endpoints, registry, targets, task_start
 from sandbox.cloud.emulations.ecs_model import Deployment, EcsService, EcsTask
 from sandbox.cloud.emulations.endpoints import Handle, Request, Response
 from sandbox.cloud.emulations.workload import Workload
@@ -294,6 +294,9 @@ class Controller:
     def _launch(self, backend: EC2ContainerServiceBackend, service: EcsService) -> None:
         clock = self._cloud.clock
         definition = backend.describe_task_definition(str(service.primary["taskDefinition"]))
+        if not account_quotas.has_room(service.region_name, int(definition.cpu or 0)):
+            service.tell_once(clock.now(), f"was unable to place a task. Reason: {account_quotas.NO_ROOM}.")
+            return
         task = EcsTask(service, definition, clock.now(), clock.epoch() + _half_start_seconds())
         service.tasks.append(task)
         backend.tasks.setdefault(service.cluster_name, {})[task.task_arn] = task  # type: ignore[assignment]

@@ -135,6 +135,11 @@ class EcsService(Service):
         self.events.insert(0, event)
         del self.events[MAX_EVENTS:]
 
+    def tell_once(self, now: datetime, message: str) -> None:
+        """The same, unless it is the newest event already."""
+        if not self.events or not str(self.events[0]["message"]).endswith(message):
+            self.tell(now, message)
+
 
 class EcsTask:
     """One Fargate task of a service."""

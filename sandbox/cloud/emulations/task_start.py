@@ -168,6 +168,11 @@ def _check_registry_credential(place: Place, container: Mapping[str, Any]) -> No
             f"{_NO_SECRET}execution resource retrieval failed: unable to retrieve registry credentials from asm: "
             f"the secret {arn} has no username and password"
         )
+    if not registry.admits(str(credential["username"]), str(credential["password"])):
+        raise StartFailure(
+            f"CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref "
+            f"{container['image']}: failed to authorize: failed to fetch oauth token: 403 Forbidden"
+        )
 
 
 def _check_logs(place: Place, container: Mapping[str, Any]) -> None:
