@@ -188,7 +188,7 @@ TOLD = (
     Told("aws sts get-caller-identity", rf"^{ACCOUNT}\n$", 0),
     Told("aws account get-region-opt-status", r"^ENABLED\n$", 60),
     Told("aws sns list-subscriptions", r"^(?=[\s\S]*arn:aws:sns)(?![\s\S]*PendingConfirmation)", 0),
-    Told("curl", r'"status": "ok"', 5),
+    Told("curl", r'(?=[\s\S]*"status": "ok")[\s\S]*"region": "eu-west-1"', 5),
     Told("aws rds describe-db-snapshots", r"\tavailable\n", 30),
     Told("dr status", r"served by kenya[\s\S]*Nothing is wrong\.", 10),
     Told("aws s3api head-object", r'"ContentLength": 20', 15),
