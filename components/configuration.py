@@ -7,26 +7,29 @@ way of handing values over (one JSON or plain string a key) and the secure value
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pulumi
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from components import yaml_files
+from components.settings import reference
 from components.settings.stack import Settings
 from components.stack_files import DEFAULTS, HIDDEN, PROJECT_FILE, Problem, Sources, contradictions, plain_secrets
 
-SECURE_KEYS: Final = (
-    "databaseMasterPassword",
-    "databasePasswords",
-    "cacheAuthToken",
-    "registryCredential",
-    "signingKey",
-)
+SECURE_KEYS: Final = {
+    "databaseMasterPassword": "password of the database's administrator",
+    "databasePasswords": "object: a password for each service that needs the database",
+    "cacheAuthToken": "what services authenticate with at the cache: 16 to 128 letters, digits or `! & # $ ^ < > -`",
+    "registryCredential": "object with `username` and `password`, to pull images",
+    "signingKey": "the services' shared signing key",
+}
+"""Keys whose values are secret, and what they hold."""
 # "Authenticating with the AUTH command", ElastiCache user guide.
 CACHE_TOKEN: Final = re.compile(r"[A-Za-z0-9!&#$^<>-]{16,128}")
 FROM_ENGINE: Final = ("project", "stack", "region")
@@ -179,7 +182,8 @@ def _allowed(details: ErrorDetails, path: tuple[str | int, ...]) -> str:
         case "literal_error" | "enum":
             return f"allowed: {context['expected']}"
         case "string_pattern_mismatch":
-            return f"allowed: text that matches {context['pattern']}"
+            words = reference.form(_field(path))
+            return f"allowed: text that matches {context['pattern']}" + (f" ({words})" if words else "")
         case "value_error":
             return str(context["error"])
         case _:
@@ -194,22 +198,26 @@ def _nearest(key: str, known: list[str]) -> str:
 
 
 def _known_keys(path: tuple[str | int, ...]) -> list[str]:
-    model: type[BaseModel] = Settings
-    for step in path:
-        if isinstance(step, int):
-            continue
-        field = next(f for name, f in model.model_fields.items() if step in (name, f.alias))
-        model = next(_models(field.annotation))
+    model = _model(path)
     top = model is Settings
     names = [field.alias or name for name, field in model.model_fields.items() if not (top and name in FROM_ENGINE)]
     return [*names, DEFAULTS, *SECURE_KEYS] if top else names
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in getattr(annotation, "__args__", ()):
-        yield from _models(argument)
+def _model(path: tuple[str | int, ...]) -> type[BaseModel]:
+    """The settings at a place, which is an object or an entry of a list of them."""
+    names = [step for step in path if not isinstance(step, int)]
+    if not names:
+        return Settings
+    found, _ = reference.nested(_field(path).annotation)
+    if found is None:
+        raise ValueError(f"{'.'.join(names)} holds no settings")
+    return found
+
+
+def _field(path: tuple[str | int, ...]) -> FieldInfo:
+    *outer, last = (step for step in path if not isinstance(step, int))
+    return next(f for name, f in _model(tuple(outer)).model_fields.items() if last in (name, f.alias))
 
 
 def _shown(value: Any) -> str:

@@ -17,20 +17,17 @@ from scripts.rehearsal.sources import Source
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# Each example is a paragraph of its own: the help joins the lines of one.
+# Examples are indented: a terminal shows their lines as they are, and docs/commands.md as a block of code.
 HELP = """Rehearse and carry out disaster recovery of the mental-health-platform.
 
-dr status: who serves, what would be lost now, what is wrong
+Examples:
 
-dr promote: what a promotion of the standby would do; nothing is changed
-
-dr promote --apply: the primary region is lost, let the standby serve
-
-dr rehearse region-loss: live through that loss on this machine
-
-dr sandbox start: an emulated AWS for work by hand, then eval "$(dr sandbox env)"
-
-dr bootstrap --apply: once for an account, what must exist before any stack
+    dr status                      who serves, what would be lost now, what is wrong
+    dr promote                     what a promotion would do; nothing is changed
+    dr promote --apply             the primary region is lost: let the standby serve
+    dr rehearse region-loss        live through that loss on this machine
+    dr sandbox start               an emulated AWS for work by hand
+    dr bootstrap --apply           once for an account: what must exist before any stack
 
 Each command explains itself: dr promote --help. Exit codes are in docs/exit-codes.md.
 """
@@ -65,9 +62,12 @@ def bootstrap(
 ) -> None:
     """Make what must exist before any stack: state bucket and key, roles, hosted zone, stacks, shared secrets.
 
-    Without --apply nothing is changed. Running it again makes what is missing.
+    Examples:
 
-    Examples:  dr bootstrap   |   dr bootstrap --apply --registry-credential ghcr.json
+        dr bootstrap
+        dr bootstrap --apply --registry-credential ghcr.json
+
+    Without --apply nothing is changed. Running it again makes what is missing.
     """
     from scripts import bootstrap as task
     from scripts import project
@@ -95,10 +95,15 @@ def promote(
 ) -> None:
     """Let the standby serve: preflight, plan, confirmation, plain `pulumi up`, verification, evidence.
 
-    Without --apply nothing is changed. Whatever ends it (Ctrl-C, a crash, expired credentials): the same command
-    continues. Everything about it is in docs/promotion.md.
+    Examples:
 
-    Examples:  dr promote   |   dr promote --apply   |   dr promote -s south-africa --apply --confirm south-africa
+        dr promote
+        dr promote --apply
+        dr promote -s south-africa --apply --confirm south-africa
+
+    Without --apply nothing is changed.
+    Whatever ends it (Ctrl-C, a crash, expired credentials): the same command continues.
+    Everything about it is in docs/promotion.md.
     """
     from scripts import promote as task
 
@@ -116,9 +121,12 @@ def promote(
 def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """Both stacks at a glance: who serves, since when, what would be lost now, what is wrong. Below five seconds.
 
-    No region is waited for: one that does not answer is shown as such.
+    Examples:
 
-    Examples:  dr status   |   dr status --json
+        dr status
+        dr status --json
+
+    No region is waited for: one that does not answer is shown as such.
     """
     from scripts import status as task
 
@@ -164,7 +172,14 @@ def sandbox_cut(
         bool, typer.Option("--timing-out", help="Connections hang instead of ending at once.")
     ] = False,
 ) -> None:
-    """Lose a region: nothing in it answers or runs any more. Example: dr sandbox cut eu-west-1 --timing-out."""
+    """Lose a region: nothing in it answers or runs any more.
+
+    Example:
+
+        dr sandbox cut eu-west-1 --timing-out
+
+    Its data are kept: dr sandbox restore brings it back.
+    """
     from scripts import sandbox as task
 
     task.cut(region, timing_out)
@@ -172,7 +187,14 @@ def sandbox_cut(
 
 @sandbox.command("restore")
 def sandbox_restore(region: str) -> None:
-    """Bring a lost region back with all that it had. Example: dr sandbox restore eu-west-1."""
+    """Bring a lost region back.
+
+    Example:
+
+        dr sandbox restore eu-west-1
+
+    It comes with all that it had when it was lost.
+    """
     from scripts import sandbox as task
 
     task.restore(region)
@@ -183,9 +205,14 @@ def sandbox_export(
     stack: Annotated[str, typer.Option("-s", "--stack", help="Whose requests: kenya or south-africa.")],
     output: Annotated[Path | None, typer.Option(help="A file for the template, instead of standard output.")] = None,
 ) -> None:
-    """Show what a stack asked AWS for as a CloudFormation template, for tools that judge those. Secrets are masked.
+    """Show what a stack asked AWS for as a CloudFormation template, for tools that judge those.
 
-    Example:  dr sandbox export -s south-africa --output sa.json; cfn-lint -r af-south-1 -- sa.json
+    Example:
+
+        dr sandbox export -s south-africa --output sa.json
+        cfn-lint -r af-south-1 -- sa.json
+
+    Secrets are masked.
     """
     from scripts import export as task
 
@@ -203,10 +230,13 @@ def rehearse_region_loss(
 ) -> None:
     """Lose the primary region and promote the standby (scenarios 1 and 3 of the plan). About 14 minutes.
 
-    Exit 0 only if every check holds. The report is build/rehearsals/latest/report.html.
+    Examples:
 
-    Examples:  dr rehearse region-loss   |   dr rehearse region-loss --seed 7 --source read-replica   |   dr rehearse
-    region-loss --timing-out
+        dr rehearse region-loss
+        dr rehearse region-loss --seed 7 --source read-replica
+        dr rehearse region-loss --timing-out
+
+    Exit 0 only if every check holds. The report is build/rehearsals/latest/report.html.
     """
     from scripts import rehearse as task
 

@@ -10,12 +10,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAM = ("__main__.py", "components", "tests", "Pulumi.yaml", "Pulumi.kenya.yaml", "Pulumi.south-africa.yaml")
+PROGRAM = (
+    "__main__.py",
+    "components",
+    "docs",
+    "sandbox",
+    "scripts",
+    "tests",
+    "Pulumi.yaml",
+    "Pulumi.kenya.yaml",
+    "Pulumi.south-africa.yaml",
+)
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """`old` becomes `new` in `file`; `caught_by` is a test below tests/components."""
+    """`old` becomes `new` in `file`; `caught_by` is a test below tests."""
 
     name: str
     file: str
@@ -30,112 +40,196 @@ MUTANTS = (
         "__main__.py",
         "if settings.reads_peer else None",
         "if True else None",
-        "test_program.py::test_a_promotion_only_adds_and_updates",
+        "components/test_program.py::test_a_promotion_only_adds_and_updates",
     ),
     Mutant(
         "needs a secret of the lost region",
         "__main__.py",
         "registry_secret_arn=region_secrets.registry_arn",
         'registry_secret_arn=f"arn:aws:secretsmanager:{settings.peer.region}:1:secret:registry"',
-        "test_program.py::test_a_stack_that_stands_alone_names_nothing_of_its_peer",
+        "components/test_program.py::test_a_stack_that_stands_alone_names_nothing_of_its_peer",
     ),
     Mutant(
         "asks the lost region's API",
         "components/facts.py",
         "return self._make(service, self._region)",
         "return self._make(service, self._settings.peer.region)",
-        "test_facts.py::test_only_the_own_region_is_asked",
+        "components/test_facts.py::test_only_the_own_region_is_asked",
     ),
     Mutant(
         "tags a role with the flag",
         "__main__.py",
         "tags = naming.tags(settings.stack)",
         'tags = naming.Tags({**naming.tags(settings.stack), "Standby": str(settings.standby)})',
-        "test_program.py::test_nothing_global_depends_on_the_flag",
+        "components/test_program.py::test_nothing_global_depends_on_the_flag",
     ),
     Mutant(
         "takes over before the services are healthy",
         "components/takeover.py",
         "[] if args.standby else [self._gate()]",
         "[]",
-        "test_takeover.py::test_everything_that_moves_people_waits_for_the_gate",
+        "components/test_takeover.py::test_everything_that_moves_people_waits_for_the_gate",
     ),
     Mutant(
         "takes the copy that was made last for the newest",
         "components/facts.py",
         'original = snapshot.get("OriginalSnapshotCreateTime")',
         'original = snapshot.get("SnapshotCreateTime")',
-        "test_facts.py::test_a_copy_is_read_with_the_time_of_its_data",
+        "components/test_facts.py::test_a_copy_is_read_with_the_time_of_its_data",
     ),
     Mutant(
         "restores into AWS's default security group",
         "components/database.py",
         "            vpc_security_group_ids=[args.security_group_id],\n",
         "",
-        "test_database.py::test_the_restored_one_is_as_closed_as_the_lost_one",
+        "components/test_database.py::test_the_restored_one_is_as_closed_as_the_lost_one",
     ),
     Mutant(
         "replaces the database when a newer copy appears",
         "components/database.py",
         'ignore_changes=["snapshotIdentifier", "restoreToPointInTime"],',
         "",
-        "test_database.py::test_a_later_deployment_ignores_where_the_data_came_from_and_nothing_else",
+        "components/test_database.py::test_a_later_deployment_ignores_where_the_data_came_from_and_nothing_else",
     ),
     Mutant(
         "never promotes the replica",
         "components/database.py",
         'ignore_changes=["snapshotIdentifier", "restoreToPointInTime"],',
         'ignore_changes=["snapshotIdentifier", "restoreToPointInTime", "replicateSourceDb"],',
-        "test_standby_sources.py::test_the_flip_promotes_the_replica_in_place",
+        "components/test_standby_sources.py::test_the_flip_promotes_the_replica_in_place",
     ),
     Mutant(
         "makes a new instance of the replica's data",
         "components/database_plans.py",
         "snapshot=existing.restored_from if _is_snapshot(existing.restored_from) else None,",
         "snapshot=existing.restored_from,",
-        "test_standby_sources.py::test_a_promoted_replica_stays_what_it_is",
+        "components/test_standby_sources.py::test_a_promoted_replica_stays_what_it_is",
     ),
     Mutant(
         "ends the replication of backups in a promotion",
         "__main__.py",
         'if settings.database.standby_source == "replicated-backups":',
         'if settings.database.standby_source == "replicated-backups" and settings.standby:',
-        "test_standby_sources.py::test_backups_are_replicated_with_this_regions_key_and_survive_a_promotion",
+        "components/test_standby_sources.py::test_backups_are_replicated_with_this_regions_key_and_survive_a_promotion",
     ),
     Mutant(
         "restores what the old primary wrote after the takeover",
         "components/database_plans.py",
         "if facts.taken_over_at is None or at <= facts.taken_over_at:",
         "if True:",
-        "test_standby_sources.py::test_no_copy_taken_after_the_takeover_is_used",
+        "components/test_standby_sources.py::test_no_copy_taken_after_the_takeover_is_used",
     ),
     Mutant(
         "logs what patients said",
         "components/database_logging.py",
         'Parameter("log_parameter_max_length", "0")',
         'Parameter("log_parameter_max_length", "-1")',
-        "test_database.py::test_logs_hold_nothing_of_what_people_said",
+        "components/test_database.py::test_logs_hold_nothing_of_what_people_said",
     ),
     Mutant(
         "lets RDS make the log groups, unencrypted and for ever",
         "components/database.py",
         "depends_on=[*args.after, *self._logging.ready],",
         "depends_on=[*args.after],",
-        "test_database.py::test_log_groups_are_there_before_the_database_with_a_key_and_an_end",
+        "components/test_database.py::test_log_groups_are_there_before_the_database_with_a_key_and_an_end",
     ),
     Mutant(
         "restores while copies are still being made",
         "__main__.py",
         "after=snapshots.stopped if snapshots else []",
         "after=[]",
-        "test_program.py::test_a_promotion_comes_in_its_order",
+        "components/test_program.py::test_a_promotion_comes_in_its_order",
     ),
     Mutant(
         "makes standard services' logins before the takeover",
         "__main__.py",
         "logins(settings.standard_logins, after=taken_over)",
         "logins(settings.standard_logins, after=[])",
-        "test_program.py::test_a_promotion_comes_in_its_order",
+        "components/test_program.py::test_a_promotion_comes_in_its_order",
+    ),
+    Mutant(
+        "reads the state of the lost stack",
+        "__main__.py",
+        "stack_outputs.read_own(settings.project, settings.stack)",
+        "stack_outputs.read_own(settings.project, settings.peer.stack)",
+        "components/test_program.py::test_a_promotion_only_adds_and_updates",
+    ),
+    Mutant(
+        "asks for the key of the lost stack",
+        "components/facts.py",
+        "naming.data_key_alias(self._settings.short_name)",
+        "naming.data_key_alias(self._settings.peer.short_name)",
+        "components/test_facts.py::test_only_the_own_region_is_asked",
+    ),
+    Mutant(
+        "encrypts with a key of the lost region",
+        "__main__.py",
+        "            key_arn=key.arn,\n            master_password=",
+        '            key_arn=f"arn:aws:kms:{settings.peer.region}:1:key/1",\n            master_password=',
+        "components/test_program.py::test_a_stack_that_stands_alone_names_nothing_of_its_peer",
+    ),
+    Mutant(
+        "lets services find each other by DNS",
+        "components/services.py",
+        "aws.servicediscovery.HttpNamespace(\n            name,\n",
+        'aws.servicediscovery.PrivateDnsNamespace(\n            name,\n            vpc="vpc-1",\n',
+        "components/test_program.py::test_services_find_each_other_without_dns",
+    ),
+    Mutant(
+        "configures a second provider for another region",
+        "components/keys.py",
+        "        key = aws.kms.Key(\n",
+        '        aws.Provider(f"{name}-elsewhere", region="us-east-1")\n        key = aws.kms.Key(\n',
+        "components/test_program.py::test_the_stacks_region_has_the_only_provider",
+    ),
+    Mutant(
+        "reads every resource again on resume",
+        "scripts/promotion/recovery.py",
+        'cli.run("refresh", "--stack", self._stack, *targets, "--yes", "--skip-preview")',
+        'cli.run("refresh", "--stack", self._stack, "--yes", "--skip-preview")',
+        "scripts/test_promotion_state.py::test_the_instance_is_adopted_and_only_it_is_read_again",
+    ),
+    Mutant(
+        "removes the lock of another machine",
+        "scripts/promotion/locks.py",
+        "here = lock.host == socket.gethostname() and lock.user == getpass.getuser() and lock.pid > 0",
+        "here = lock.pid > 0",
+        "scripts/test_promotion_state.py::test_somebody_elses_lock_stops_it_before_anything",
+    ),
+    Mutant(
+        "puts an output of the promotion into task definitions",
+        "__main__.py",
+        "audio_bucket_name=storage.audio_bucket_name,",
+        "audio_bucket_name=database.serving.identifier if database.serving else storage.audio_bucket_name,",
+        "components/test_program.py::test_what_a_promotion_updates",
+    ),
+    Mutant(
+        "ignores the desired count blindly",
+        "components/services.py",
+        'ignore_changes=["desiredCount"] if count.autoscaled else None,',
+        'ignore_changes=["desiredCount"],',
+        "components/test_autoscaling.py::test_a_count_out_of_bounds_is_set",
+    ),
+    Mutant(
+        "resets what autoscaling chose",
+        "components/live_counts.py",
+        "wanted = live if served and live else max(live, spec.desired_count)",
+        "wanted = spec.desired_count",
+        "components/test_autoscaling.py::test_a_deployment_at_peak_load_passes_and_keeps_the_live_count",
+    ),
+    Mutant(
+        "leaves the promoted replica in one zone",
+        "components/database.py",
+        '"multi_az": True,',
+        '"multi_az": plan.data_from is None,',
+        "components/test_standby_sources.py::test_the_flip_promotes_the_replica_in_place",
+    ),
+    Mutant(
+        "watches a load balancer that does not exist",
+        "components/watches.py",
+        '"AWS/ApplicationELB HealthyHostCount", "Maximum", TargetGroup=group, LoadBalancer=balancer',
+        '"AWS/ApplicationELB HealthyHostCount", "Maximum", TargetGroup=group, LoadBalancer="app/alb"',
+        "components/test_monitoring.py::test_every_alarm_watches_something_that_exists",
     ),
 )
 
@@ -161,7 +255,7 @@ def outcome(copy: Path, *tests: str) -> subprocess.CompletedProcess[str]:
         "-q",
         "-p",
         "no:cacheprovider",
-        *(f"tests/components/{t}" for t in tests),
+        *(f"tests/{t}" for t in tests),
     ]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=240, check=False)

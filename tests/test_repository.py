@@ -19,6 +19,7 @@ LARGEST_FILE = 1_000_000  # bytes; a binary would be larger
 # Folders of one person's or one machine's own. The look-behind leaves web addresses alone.
 MACHINE_PATH = re.compile(r"(?<![\w.$~-])/(?:root|work|home/\w+|Users/\w+)/")
 PINNED_ACTION = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 LOCK_FILES = [
     "requirements.in",
     "requirements.txt",
@@ -123,6 +124,34 @@ def test_no_binaries() -> None:
     large = [str(path.relative_to(ROOT)) for path in tracked() if path.stat().st_size > LARGEST_FILE]
     assert not binary
     assert not large
+
+
+def test_every_page_is_on_the_map() -> None:
+    linked = set(LINK.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+    pages = {f"docs/{path.name}" for path in tracked() if path.parent == ROOT / "docs"}
+    assert len(pages) > 10
+    assert pages <= {target.partition("#")[0] for target in linked}
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    broken = []
+    for path in tracked():
+        if path.suffix != ".md":
+            continue
+        for target in LINK.findall(path.read_text(encoding="utf-8")):
+            if "://" in target:
+                continue
+            file, _, section = target.partition("#")
+            page = path.parent / file if file else path
+            if not page.exists() or (section and section not in anchors(page)):
+                broken.append(f"{path.relative_to(ROOT)}: {target}")
+    assert not broken, broken
+
+
+def anchors(page: Path) -> set[str]:
+    """What a section's heading becomes as the end of an address."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_workflows_pin_their_actions() -> None:

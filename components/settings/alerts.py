@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.settings.base import Frozen
+from components.settings.base import Form, Frozen, Unit
 
 _SHAPES = {
     "email": (r"[^@\s]+@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", "an address such as on-call@example.org"),
@@ -16,8 +16,10 @@ _SHAPES = {
 class SubscriptionSettings(Frozen):
     """One subscriber of a topic, by e-mail or over HTTPS. Either has to confirm before anything is sent to it."""
 
-    protocol: Literal["email", "https"]
-    endpoint: Annotated[str, Field(max_length=2048)]
+    protocol: Literal["email", "https"] = Field(description="How messages arrive")
+    endpoint: Annotated[
+        str, Field(max_length=2048), Form("an e-mail address, or `https://…` without a login, as the protocol says")
+    ] = Field(description="Where they arrive")
 
     @model_validator(mode="after")
     def _fits_the_protocol(self) -> Self:
@@ -28,14 +30,17 @@ class SubscriptionSettings(Frozen):
 
 
 class AlertSettings(Frozen):
-    """`on_call` hears of what people suffer from, `team_lead` of the rest.
+    """The two audiences, and the one threshold that depends on the configured hardware."""
 
-    `database_connections` is the number of connections to the database from which the team lead is told.
-    """
-
-    on_call: tuple[SubscriptionSettings, ...] = Field(min_length=1)
-    team_lead: tuple[SubscriptionSettings, ...] = Field(min_length=1)
-    database_connections: int = Field(default=500, ge=1, le=10000)
+    on_call: tuple[SubscriptionSettings, ...] = Field(
+        min_length=1, description="Who hears of what people suffer from; each subscriber once"
+    )
+    team_lead: tuple[SubscriptionSettings, ...] = Field(
+        min_length=1, description="Who hears of the rest; each subscriber once"
+    )
+    database_connections: Annotated[int, Unit("connections")] = Field(
+        default=500, ge=1, le=10000, description="More of them alarm: about half of what the instance class takes"
+    )
 
     @model_validator(mode="after")
     def _subscribers_distinct(self) -> Self:

@@ -1,12 +1,30 @@
 """What every settings object is: frozen, closed to unknown fields, written in camelCase in the YAML files."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
-Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+
+@dataclass(frozen=True)
+class Form:
+    """What a text may be, in words: for the settings page and for messages, where a pattern says it to nobody."""
+
+    words: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a number counts."""
+
+    name: str
+
+
+Slug = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40), Form("lower-case letters, digits, hyphens, a letter first")
+]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$"), Form("an AWS region such as `af-south-1`")]
 
 
 def _flag(value: object) -> bool:
@@ -21,7 +39,11 @@ def _flag(value: object) -> bool:
 
 
 Flag = Annotated[bool, BeforeValidator(_flag)]
-DomainName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=253)]
+DomainName = Annotated[
+    str,
+    Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$", max_length=253),
+    Form("a name such as `platform.example.org`, lower case"),
+]
 
 
 class Frozen(BaseModel):

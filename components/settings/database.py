@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from components.settings.base import Frozen, Slug
+from components.settings.base import Form, Frozen, Slug, Unit
 from components.settings.windows import check_apart, daily_window, weekly_window
 
 _SLUG = r"^[a-z](?:[a-z0-9]|-(?!-))*(?<!-)$"
@@ -22,32 +22,77 @@ reports up to 5 minutes while nobody writes ("Monitoring read replication", RDS 
 
 
 class GenerationSettings(Frozen):
-    """One database. `origin` is `empty`, `newest` (the newest usable data) or the identifier of a snapshot."""
+    """One database."""
 
-    name: Slug
-    origin: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9:-]*$", max_length=255)]
-    identifier: Annotated[str, Field(pattern=_SLUG, max_length=63)] | None = None
+    name: Slug = Field(description="How `database.serving` names it")
+    origin: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z][A-Za-z0-9:-]*$", max_length=255),
+        Form("`empty`, `newest` (usable copy or replicated backup) or a snapshot's identifier"),
+    ] = Field(description="What it is made of, once")
+    identifier: (
+        Annotated[str, Field(pattern=_SLUG, max_length=63), Form("lower-case letters, digits, single hyphens")] | None
+    ) = Field(
+        default=None,
+        description="The database's own name, if not `<platform>-<short name>-rds` (first) or that with the "
+        "generation's name (later ones)",
+    )
 
 
 class DatabaseSettings(Frozen):
-    """`allocated_storage` in GiB; `rpo_minutes` is the loss from which a promotion warns, whatever its source.
+    """The databases of a stack: what they have in common, and each of them."""
 
-    `standby_source` is set where this stack gets the data of its peer's database, and `standby_source_arn` names that
-    database where the source has to know it. Windows are in UTC.
-    """
-
-    instance_class: Annotated[str, Field(pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$")]
-    allocated_storage: int = Field(ge=20, le=65536)
-    engine_version: Annotated[str, Field(pattern=r"^1[4-9]\.\d+$")]
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
-    backup_retention_days: int = Field(default=7, ge=1, le=35)
-    backup_window: Annotated[str, BeforeValidator(daily_window)] = "03:00-03:30"
-    maintenance_window: Annotated[str, BeforeValidator(weekly_window)] = "sun:04:30-sun:05:30"
-    standby_source: StandbySource | None = None
-    standby_source_arn: Annotated[str, Field(pattern=r"^arn:aws:rds:[a-z0-9-]+:\d{12}:db:[a-z0-9-]+$")] | None = None
-    serving: str
-    generations: tuple[GenerationSettings, ...] = Field(min_length=1)
-    rpo_minutes: int = Field(default=60, ge=1)
+    instance_class: Annotated[
+        str, Field(pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$"), Form("`db.<family>.<size>`, such as `db.m6g.large`")
+    ] = Field(description="Size of an instance")
+    allocated_storage: Annotated[int, Unit("GiB")] = Field(
+        ge=20, le=65536, description="Storage; a restore never shrinks what the copy has"
+    )
+    engine_version: Annotated[
+        str, Field(pattern=r"^1[4-9]\.\d+$"), Form("PostgreSQL 14 to 19 with its minor version, such as `17.6`")
+    ] = Field(description="Version of an empty database only: a restore keeps the copy's")
+    name: Annotated[
+        str,
+        Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63),
+        Form("lower-case letters, digits, underscores, a letter first"),
+    ] = Field(description="Name of the database inside of PostgreSQL")
+    backup_retention_days: Annotated[int, Unit("days")] = Field(
+        default=7, ge=1, le=35, description="How long the database's own backups and replicated ones are kept"
+    )
+    backup_window: Annotated[str, BeforeValidator(daily_window), Form("`hh:mm-hh:mm` in UTC, at least 30 minutes")] = (
+        Field(default="03:00-03:30", description="When RDS makes its daily backup, apart from the maintenance window")
+    )
+    maintenance_window: Annotated[
+        str,
+        BeforeValidator(weekly_window),
+        Form("`ddd:hh:mm-ddd:hh:mm` in UTC, lower case, 30 minutes to 24 hours"),
+    ] = Field(default="sun:04:30-sun:05:30", description="When RDS may work on the instance")
+    standby_source: StandbySource | None = Field(
+        default=None,
+        description="How this stack gets its peer's data; copies are made with each of them; absent where nothing is "
+        "pulled",
+    )
+    standby_source_arn: (
+        Annotated[
+            str,
+            Field(pattern=r"^arn:aws:rds:[a-z0-9-]+:\d{12}:db:[a-z0-9-]+$"),
+            Form("the ARN of an RDS instance"),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="The peer's output `databaseArn`; for `replicated-backups` and `read-replica` only, which need it",
+    )
+    serving: Annotated[str, Form("the name of a generation")] = Field(description="Which generation serves")
+    generations: tuple[GenerationSettings, ...] = Field(
+        min_length=1, description="The databases by distinct names, in the order they were made"
+    )
+    rpo_minutes: Annotated[int, Unit("minutes")] = Field(
+        default=60,
+        ge=1,
+        description="A promotion that loses more warns; `replicated-backups` warns already from 30 minutes, "
+        "`read-replica` from 10",
+    )
 
     @property
     def tolerated_loss_minutes(self) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.settings.base import Flag, Frozen, Slug
+from components.settings.base import Flag, Form, Frozen, Slug, Unit
 from components.workloads import enough_targets
 
 FARGATE_MEMORY: Final[dict[int, tuple[int, ...]]] = {
@@ -18,34 +18,68 @@ FARGATE_MEMORY: Final[dict[int, tuple[int, ...]]] = {
 
 
 class ServiceSettings(Frozen):
-    """One service on ECS. `cpu` in CPU units, `memory` in MiB; `path` is the pattern the load balancer forwards.
+    """One service on ECS."""
 
-    `min_count` and `max_count` bound what autoscaling may choose while serving; `desired_count` is where it begins.
-    `owns_schema`: this service migrates the database schema, so its role acts as the schema's owner. `audio`: what it
-    does with recordings; `queue`: with the sync queue. `scratch`: it needs a place for temporary files, its image being
-    read-only.
-    `needs_cache`: it is told where the cache is, and must work without one.
-    """
-
-    name: Slug
-    priority: Literal["critical", "standard"]
-    image: Annotated[str, Field(pattern=r"^ghcr\.io/[a-z0-9._/-]+$")]
-    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
-    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-    cpu: int
-    memory: int
-    port: int = Field(ge=1, le=65535)
-    desired_count: int = Field(ge=1, le=1000)
-    min_count: int = Field(ge=1, le=1000)
-    max_count: int = Field(ge=1, le=1000)
-    standby_count: int = Field(default=0, ge=0, le=1000)
-    path: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_.$/~'@:+&*?-]*$", max_length=128)] | None = None
-    needs_database: Flag
-    needs_cache: Flag = False
-    owns_schema: Flag = False
-    queue: Literal["send", "receive", "none"] = "none"
-    audio: Literal["none", "read", "write"] = "none"
-    scratch: Flag = False
+    name: Slug = Field(
+        description="Its name; with `mhp-<short name>-` before it at most 32 characters (a target group's name)"
+    )
+    priority: Literal["critical", "standard"] = Field(
+        description="Whether it comes up before the takeover (`critical`) or after it (`standard`)"
+    )
+    image: Annotated[str, Field(pattern=r"^ghcr\.io/[a-z0-9._/-]+$"), Form("`ghcr.io/…` without tag")] = Field(
+        description="Where its image is"
+    )
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"), Form("an image tag")] = Field(
+        description="The release, for people"
+    )
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$"), Form("`sha256:` and 64 hexadecimal digits")] = (
+        Field(description="The release, exactly: what ECS pulls")
+    )
+    cpu: Annotated[int, Form(", ".join(map(str, FARGATE_MEMORY))), Unit("CPU units")] = Field(
+        description="Processor of a task, one of these; 1024 are a virtual CPU"
+    )
+    memory: Annotated[int, Form("MiB, what Fargate offers for that `cpu`")] = Field(description="Memory of a task")
+    port: int = Field(ge=1, le=65535, description="Where the container listens")
+    desired_count: Annotated[int, Unit("tasks")] = Field(
+        ge=1, le=1000, description="With how many a stack begins to serve; later autoscaling decides"
+    )
+    min_count: Annotated[int, Unit("tasks")] = Field(
+        ge=1,
+        le=1000,
+        description="Autoscaling's fewest, not above `desiredCount`; for a critical service at least half of that",
+    )
+    max_count: Annotated[int, Unit("tasks")] = Field(
+        ge=1, le=1000, description="Autoscaling's most, not below `desiredCount`"
+    )
+    standby_count: Annotated[int, Unit("tasks")] = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="How many run while standing by; 0 for a service that needs the database, unless `standbySource` "
+        "is `read-replica`",
+    )
+    path: (
+        Annotated[
+            str,
+            Field(pattern=r"^/[A-Za-z0-9_.$/~'@:+&*?-]*$", max_length=128),
+            Form("a path pattern of the load balancer, such as `/api/*`"),
+        ]
+        | None
+    ) = Field(default=None, description="What the load balancer forwards to it; needed by critical services")
+    needs_database: Flag = Field(description="Gives it a role and a login")
+    needs_cache: Flag = Field(default=False, description="Tells it where the cache is; it must work without one")
+    owns_schema: Flag = Field(
+        default=False,
+        description="It migrates the schema: `true` for at most one service, critical and with the database",
+    )
+    queue: Literal["send", "receive", "none"] = Field(default="none", description="What it does with the sync queue")
+    audio: Literal["none", "read", "write"] = Field(
+        default="none", description="What it may do with recordings; `write` reads, too, and nobody deletes"
+    )
+    scratch: Flag = Field(
+        default=False,
+        description="Gives its read-only container a volume at `/tmp`, which its image must declare (`VOLUME /tmp`)",
+    )
 
     @property
     def critical(self) -> bool:

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from components import naming
 from components.settings.alerts import AlertSettings
-from components.settings.base import Flag, Frozen, Region, Slug
+from components.settings.base import Flag, Form, Frozen, Region, Slug
 from components.settings.cache import CacheSettings
 from components.settings.crisis import CrisisSettings
 from components.settings.database import DatabaseSettings, GenerationSettings
@@ -19,28 +19,37 @@ from components.workloads import CRISIS_PREVIEW_PATH, HEALTH_PATH
 
 
 class Settings(Frozen):
-    """Everything configured of one stack, except secrets.
+    """Everything configured of one stack, except secrets."""
 
-    `protects` names the peer where this stack sends its data there (replication, copies); it is independent of
-    `standby`. `owns_shared` is true in the one stack that owns what both share: shared secrets and the certificate's
-    validation record. `zone_id` is written by `dr bootstrap`.
-    """
-
-    project: str
-    stack: Slug
-    region: Region
-    short_name: Slug
-    account_id: Annotated[str, Field(pattern=r"^\d{12}$")]
+    project: str = Field(description="The program's name, from the engine")
+    stack: Slug = Field(description="The stack's name, from the engine")
+    region: Region = Field(description="Where the stack is, another region than its peer's")
+    short_name: Slug = Field(description="Its name within AWS's names, whose limits bind earlier than this one's")
+    account_id: Annotated[str, Field(pattern=r"^\d{12}$"), Form("12 digits")] = Field(
+        description="The AWS account; credentials of another one are refused"
+    )
     peer: PeerSettings
-    standby: Flag
-    protects: Slug | None = None
-    owns_shared: Flag = False
-    zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{1,31}$")]
+    standby: Flag = Field(description="`true`: pilot light, `false`: serving. From `false` back to `true` is refused")
+    protects: Annotated[Slug, Form("the name in `peer.stack`")] | None = Field(
+        default=None,
+        description="The stack that this one sends its data and copies to, whether it serves or stands by",
+    )
+    owns_shared: Flag = Field(
+        default=False,
+        description="`true` in exactly one stack: it owns the shared secrets and the certificate's validation record",
+    )
+    zone_id: Annotated[str, Field(pattern=r"^Z[A-Z0-9]{1,31}$"), Form("a hosted zone's id")] = Field(
+        description="The hosted zone, written by `dr bootstrap`"
+    )
     network: NetworkSettings
     dns: DnsSettings
     database: DatabaseSettings
     cache: CacheSettings
-    services: tuple[ServiceSettings, ...] = Field(min_length=1)
+    services: tuple[ServiceSettings, ...] = Field(
+        min_length=1,
+        description="The services by distinct names, at least one of them critical; one can call the critical ones "
+        "before it",
+    )
     crisis: CrisisSettings
     alerts: AlertSettings
 

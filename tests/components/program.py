@@ -99,6 +99,7 @@ class Program:
         return configuration.read_secure(PROJECT, given, sources(self.stack))
 
     async def _own_outputs(self, _project: str, stack: str) -> Outputs:
+        assert stack == self.stack, "the state of another stack is read"
         return Outputs(stack, {})
 
     async def _peer_outputs(self, _project: str, stack: str) -> Outputs:

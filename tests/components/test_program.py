@@ -340,6 +340,17 @@ def test_only_the_health_checks_alarms_stand_in_another_region(recording: Record
     assert not [resource.name for resource in elsewhere if not re.match(r"(monitoring-)?health-check-", resource.name)]
 
 
+def test_the_stacks_region_has_the_only_provider(recording: Recording) -> None:
+    """A provider of another region asks that region who the caller is, with every deployment."""
+    assert not [resource.name for resource in recording if resource.typ.startswith("pulumi:providers:")]
+
+
+def test_services_find_each_other_without_dns(recording: Recording) -> None:
+    """A namespace that answers DNS is a hosted zone: each task that starts would be a change in Route 53."""
+    namespaces = [resource.typ for resource in recording if resource.typ.startswith("aws:servicediscovery/")]
+    assert namespaces == ["aws:servicediscovery/httpNamespace:HttpNamespace"]
+
+
 # What may name the peer in a stack that must be promotable alone: the pull, which a promotion switches off; where the
 # shared secret is replicated to, which no promotion touches; and the database, by the name of the copy that lies here.
 # And what of the other's recordings arrives here is measured by the names of both buckets.

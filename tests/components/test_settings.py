@@ -29,7 +29,7 @@ FAULTS: list[tuple[Path_, Any, str]] = [
     (
         ("accountId",),
         "12345",
-        "Pulumi.yaml: mental-health-platform:accountId = 12345: allowed: text that matches ^\\d{12}",
+        "Pulumi.yaml: mental-health-platform:accountId = 12345: allowed: text that matches ^\\d{12}$ (12 digits)",
     ),
     (("zoneId",), MISSING, "mental-health-platform:zoneId = (missing): written by `dr bootstrap`"),
     (("standby",), "perhaps", "mental-health-platform:standby = perhaps: allowed: true, false"),

@@ -1,64 +1,73 @@
-"""docs/settings.md names every setting with its default, and none that does not exist."""
+"""docs/settings.md is what the typed settings say today."""
 
 import re
-import types
-from collections.abc import Iterator
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+import pytest
+from pydantic import Field
 
 from components.configuration import FROM_ENGINE, SECURE_KEYS
+from components.settings import reference
+from components.settings.base import Form, Frozen, Slug, Unit
+from components.settings.reference import Setting
 from components.settings.stack import Settings
 from tests.components.examples import ROOT
-
-PAGE = (ROOT / "docs" / "settings.md").read_text()
-ROW = re.compile(r"^\| `([^`]+)` \|.*\| ([^|]+) \|$", re.MULTILINE)
+from tests.components.settings_page import page, sections
 
 
-def nested(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """The model inside of an annotation, and whether it is the entry of a list."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, False
-    if get_origin(annotation) in (tuple, types.UnionType, Union):
-        for argument in get_args(annotation):
-            found, listed = nested(argument)
-            if found:
-                return found, listed or get_origin(annotation) is tuple
-    return None, False
+def test_the_page_is_made_from_the_settings_as_they_are() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text() == page(), "run `make docs`"
 
 
-def keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every key of a model with its default as the page writes it."""
-    for name, field in model.model_fields.items():
-        key = prefix + (field.alias or name)
-        inner, listed = nested(field.annotation)
-        if inner is None or listed:
-            yield key, "required" if field.is_required() else _default(field.default)
-        if inner is not None:
-            yield from keys(inner, f"{key}[]." if listed else f"{key}.")
+def test_every_setting_and_every_encrypted_value_is_on_it_once() -> None:
+    own = [setting.key for setting in reference.settings(Settings) if setting.key not in FROM_ENGINE]
+    listed = re.findall(r"^\| `([^`]+)` \|", page(), re.MULTILINE)
+    assert sorted(listed) == sorted(["aws:region", *own, *SECURE_KEYS])
+    assert {"peer.region", "database.generations[].origin", "services[].cpu", "crisis.phoneLines[].number"} <= set(own)
+    assert all(sections().values())
 
 
-def _default(value: Any) -> str:
-    if value is None:
-        return "none"
-    return f"`{str(value).lower()}`"
+class Inner(Frozen):
+    deep: int = Field(description="d")
 
 
-def configurable() -> dict[str, str]:
-    own = {key: default for key, default in keys(Settings) if key not in FROM_ENGINE}
-    return {**own, "aws:region": "required"}
+class Example(Frozen):
+    """One field of each kind."""
+
+    short_name: Slug = Field(description="d")
+    count: Annotated[int, Unit("tasks")] = Field(default=2, ge=1, le=1000, description="d")
+    floor: Annotated[int, Unit("minutes")] = Field(ge=1, description="d")
+    own: Annotated[Slug, Form("a name")] = Field(description="d")
+    choice: Literal["a", "b", "c"] | None = Field(default=None, description="d")
+    flag: bool = Field(default=False, description="d")
+    maybe: Annotated[str, Field(pattern="^x", max_length=9), Form("an x")] | None = Field(default=None, description="d")
+    label: Annotated[str, Field(min_length=1, max_length=80)] = Field(description="d")
+    text: Annotated[str, Field(min_length=1)] = Field(description="d")
+    inner: Inner
+    entries: tuple[Inner, ...] = Field(min_length=1, description="d")
 
 
-def test_every_setting_is_on_the_page_with_its_default_and_no_other() -> None:
-    assert dict(ROW.findall(PAGE)) == configurable()
+def test_what_is_allowed_is_derived_from_type_and_constraints() -> None:
+    slug = "lower-case letters, digits, hyphens, a letter first, at most 40 characters"
+    assert list(reference.settings(Example)) == [
+        Setting("shortName", "d", slug, "required"),
+        Setting("count", "d", "1 to 1,000 tasks", "`2`"),
+        Setting("floor", "d", "a number of minutes, at least 1", "required"),
+        Setting("own", "d", "a name, at most 40 characters", "required"),
+        Setting("choice", "d", "`a`, `b` or `c`", "none"),
+        Setting("flag", "d", "`true` or `false`", "`false`"),
+        Setting("maybe", "d", "an x, at most 9 characters", "none"),
+        Setting("label", "d", "text, 1 to 80 characters", "required"),
+        Setting("text", "d", "text, not empty", "required"),
+        Setting("inner.deep", "d", "a number", "required"),
+        Setting("entries", "d", "a list, at least one entry", "required"),
+        Setting("entries[].deep", "d", "a number", "required"),
+    ]
 
 
-def test_every_encrypted_value_is_on_the_page() -> None:
-    encrypted = PAGE.partition("## Encrypted values")[2]
-    assert set(re.findall(r"^\| `([^`]+)` \|", encrypted, re.MULTILINE)) == set(SECURE_KEYS)
+def test_a_setting_without_a_meaning_is_refused() -> None:
+    class Silent(Frozen):
+        number: int
 
-
-def test_the_walk_finds_what_is_nested() -> None:
-    assert {"peer.region", "database.generations[].origin", "services[].cpu", "crisis.phoneLines[].number"} <= set(
-        configurable()
-    )
+    with pytest.raises(ValueError, match=r"Silent\.number has no description"):
+        list(reference.settings(Silent))

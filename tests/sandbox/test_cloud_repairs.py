@@ -91,6 +91,20 @@ def test_opted_in_regions_are_told_from_those_that_are_always_on(world: World) -
     assert told == {KENYA: "ENABLED_BY_DEFAULT", SOUTH_AFRICA: "ENABLED"}
 
 
+def test_a_region_is_opted_in(world: World) -> None:
+    account = world.client("account", "us-east-1")
+
+    def status(region: str) -> str:
+        return str(account.get_region_opt_status(RegionName=region)["RegionOptStatus"])
+
+    assert status("me-central-1") == "DISABLED"
+    for region in ("me-central-1", SOUTH_AFRICA):
+        account.enable_region(RegionName=region)
+        assert status(region) == "ENABLED"
+    with pytest.raises(ClientError, match="Invalid region name: mars-1"):
+        account.enable_region(RegionName="mars-1")
+
+
 ASKED: list[tuple[str, str, str, str, Callable[[Any], Any]]] = [
     ("rds", "rds", KENYA, "DescribeDBInstances", lambda c: c.describe_db_instances()),  # query
     ("elbv2", "elasticloadbalancing", KENYA, "DescribeLoadBalancers", lambda c: c.describe_load_balancers()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -90,6 +91,18 @@ def test_help_names_every_task() -> None:
     shown = command("--help").stdout
     for name in ("bootstrap", "bench", "sandbox", "rehearse"):
         assert name in shown
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("promote",), ("status",), ("bootstrap",), ("rehearse", "region-loss"), ("sandbox", "export")]
+)
+def test_help_begins_with_examples_that_can_be_typed(arguments: tuple[str, ...]) -> None:
+    shown = command(*arguments, "--help").stdout
+    examples, _, _ = shown.partition("Options")
+    typed = re.findall(r"^ {5}(\S.*)$", examples, re.MULTILINE)
+    assert typed, "examples come before the options, indented"
+    for line in typed:
+        assert line.startswith(("dr ", "cfn-lint "))
 
 
 # -- dr sandbox, without a sandbox --------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -167,3 +169,44 @@ def test_a_mistake_of_ours_is_not_hidden(world: World, monkeypatch: pytest.Monke
     monkeypatch.setattr(MadeUp, "locks", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         told(world)
+
+
+def hang(*_: Any, **__: Any) -> Any:
+    time.sleep(60)
+
+
+def test_with_every_question_hanging_it_still_ends_in_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is one for all questions together, not one for each."""
+    world.silent = {KENYA, SOUTH_AFRICA}
+    for name in ("checkpoint", "locks", "facts"):
+        monkeypatch.setattr(MadeUp, name, hang)
+    monkeypatch.setattr(public, "get", hang)
+    began = time.monotonic()
+    found = told(world)
+    assert time.monotonic() - began < 4
+    assert status.SECONDS < 3, "what is left of five seconds is for starting and printing"
+    kenya, south_africa = found["stacks"]
+    assert set(kenya["silent"]) == {"state", "lock", "takeover", "databases", "services", "alarms"}
+    assert set(south_africa["silent"]) == {*kenya["silent"], "copies", "schedule"}
+    assert "nobody serves" in wrong(world)
+
+
+@pytest.fixture
+def silence() -> Iterator[str]:
+    """An address where connections are accepted and nothing is ever answered."""
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_real_clients_on_connections_that_hang_are_not_waited_for(
+    tmp_path: Path, silence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their own limits are longer and each call has a second attempt: what counts is ours, for the whole."""
+    monkeypatch.setenv("HTTPS_PROXY", silence)
+    environment = {"AWS_ENDPOINT_URL": silence, "AWS_ACCESS_KEY_ID": "X", "AWS_SECRET_ACCESS_KEY": "fake"}
+    site = made_up_site.project(tmp_path)
+    began = time.monotonic()
+    found = status.document(status.look(site, environment))
+    assert time.monotonic() - began < 4.5, "with what starting the command takes on a machine at rest, below five"
+    assert [len(view["silent"]) for view in found["stacks"]] == [6, 8]
+    assert found["serving"] is None

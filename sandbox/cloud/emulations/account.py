@@ -17,12 +17,26 @@ STATUS = {
 
 
 def install(cloud: Cloud) -> None:
-    """Answer GetRegionOptStatus."""
-    cloud.operation("account", "GetRegionOptStatus", _status)
+    """Answer GetRegionOptStatus and EnableRegion."""
+    status = dict(STATUS)
+
+    def look(body: dict[str, Any]) -> dict[str, Any]:
+        region = _known(body, status)
+        return {"RegionName": region, "RegionOptStatus": status[region]}
+
+    def enable(body: dict[str, Any]) -> dict[str, Any]:
+        """At once. That a region that is on already stays as it is without an error is an assumption."""
+        region = _known(body, status)
+        if status[region] == "DISABLED":
+            status[region] = "ENABLED"
+        return {}
+
+    cloud.operation("account", "GetRegionOptStatus", look)
+    cloud.operation("account", "EnableRegion", enable)
 
 
-def _status(body: dict[str, Any]) -> dict[str, Any]:
-    region = body.get("RegionName", "")
-    if region not in STATUS:
+def _known(body: dict[str, Any], status: dict[str, str]) -> str:
+    region = str(body.get("RegionName", ""))
+    if region not in status:
         raise AwsError("ValidationException", f"Invalid region name: {region}")
-    return {"RegionName": region, "RegionOptStatus": STATUS[region]}
+    return region
