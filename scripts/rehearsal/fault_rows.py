@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from functools import cached_property
 from random import Random
 from typing import Any
 
+from components.settings.stack import Settings
 from scripts.errors import DrError
 from scripts.project import Project, StackFacts
 from scripts.promotion.site import Site
@@ -49,7 +51,11 @@ class Estate:
         self.project: Project = world.project
         self.standby: StackFacts = world.project.standby
         self.region = self.standby.region
-        self.settings = Site(world.project, self.standby, world.sandbox.env()).settings
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The stack's, once `dr bootstrap` has completed its file."""
+        return Site(self.project, self.standby, self.world.sandbox.env()).settings
 
     def client(self, service: str) -> Any:
         return self.world.client(service, self.region)
