@@ -178,7 +178,7 @@ class Promotion:
         """
         try:
             yield
-        except (PulumiError, RefusedError, IncompleteError) as error:
+        except (PulumiError, RefusedError, IncompleteError, ChecksFailedError) as error:
             try:
                 self.site.caller()
             except ClientError as refused:

@@ -130,6 +130,16 @@ def test_expired_credentials_are_told_apart_whatever_pulumi_says(site: MadeUp, c
     assert result(site)["exit_code"] == CredentialsError.exit_code
 
 
+def test_expired_credentials_are_told_apart_while_verifying(site: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def verify(_: MadeUp) -> list[Check]:
+        site.answers["sts.get_caller_identity"] = denied("ExpiredToken", "GetCallerIdentity")
+        return [Check("database", False, "ExpiredToken")]
+
+    monkeypatch.setattr(verification, "verify", verify)
+    with pytest.raises(CredentialsError, match=r"no longer taken.*database of 1 checks"):
+        promotion(site).apply()
+
+
 def test_a_deployment_that_fails_says_how_to_go_on(site: MadeUp) -> None:
     site.cli.codes["up"], site.cli.said["up"] = 255, "error: no takeover: …"
     with pytest.raises(PulumiError, match="no takeover") as raised:
