@@ -12,7 +12,7 @@ from scripts.rehearsal.fault_rows import Estate, Injected, Moment, Row, Stage
 OPERATOR = "OPERATOR"
 PRESSED = ("ec2", "ecs", "elasticloadbalancing", "rds", "secretsmanager")
 LATE = (0.1, 0.4)  # real seconds more for each call: what a region in trouble was seen to need
-CALLS_A_SECOND = 3
+CALLS_A_SECOND = 5
 # A restore takes 12 modelled minutes, and its conversion to Multi-AZ another 6.
 WHILE_RESTORING = Moment("database.creating", (0.5, 15.0))
 
