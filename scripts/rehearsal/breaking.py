@@ -94,3 +94,19 @@ def broken_function(estate: Estate) -> Mend:
 
     point(NOBODYS_HANDLER)
     return lambda: point(handler)
+
+
+def lowered_quota(service: str, code: str, value: Callable[[Estate], float]) -> Break:
+    """A quota of the account, by the codes of Service Quotas."""
+
+    def breaks(estate: Estate) -> Mend:
+        quota = {"region": estate.region, "service": service, "code": code}
+        client = estate.client("service-quotas")
+        try:
+            found = client.get_service_quota(ServiceCode=service, QuotaCode=code)
+        except client.exceptions.NoSuchResourceException:  # nothing was ever applied: AWS's default
+            found = client.get_aws_default_service_quota(ServiceCode=service, QuotaCode=code)
+        estate.control("POST", "quotas", **quota, value=value(estate))
+        return lambda: estate.control("POST", "quotas", **quota, value=found["Quota"]["Value"])
+
+    return breaks

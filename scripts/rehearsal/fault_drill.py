@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from components.witness import MARKER_KEY, TAKEN_OVER
@@ -142,7 +143,7 @@ class Drill:
         mend: Mend = lambda: None  # noqa: E731 - nothing is broken yet
         if row is not None and row.moment is None:
             mend = row.breaks(self._estate)
-        since, began = time.time(), time.monotonic()
+        known, began = self._records(), time.monotonic()
         process = subprocess.Popen(
             [sys.executable, "-m", "scripts.dr", "promote", "--apply", "--confirm", self._standby.stack, "--json"],
             cwd=self._sandbox.project,
@@ -153,7 +154,7 @@ class Drill:
             text=True,
         )
         try:
-            if row is not None and row.moment is not None and self._comes(row.moment, process, since):
+            if row is not None and row.moment is not None and self._comes(row.moment, process, known):
                 mend = row.breaks(self._estate)
             stdout, stderr = process.communicate(timeout=HANGS_AFTER)
         except subprocess.TimeoutExpired:
@@ -165,16 +166,22 @@ class Drill:
                 process.kill()
         return Run(process.returncode, time.monotonic() - began, stderr, _json(stdout)), mend
 
-    def _comes(self, moment: Moment, process: subprocess.Popen[str], since: float) -> bool:
+    def _comes(self, moment: Moment, process: subprocess.Popen[str], known: set[Path]) -> bool:
         """Wait for the moment. False where the command ended before."""
         delay = self._estate.random.uniform(*moment.minutes)
-        while process.poll() is None and time.time() < since + HANGS_AFTER:
-            if any(event["kind"] == moment.event and event["t"] >= since for event in self._events_here()):
-                console.note(f"it comes {delay:.1f} modelled minutes after {moment.event}")
+        deadline = time.monotonic() + HANGS_AFTER
+        while process.poll() is None and time.monotonic() < deadline:
+            lines = [line for file in self._records() - known for line in _lines(file)]
+            if any(moment.line.items() <= line.items() for line in lines):
+                console.note(f"it comes {delay:.1f} modelled minutes after {moment.told}")
                 time.sleep(self._clock.seconds(delay))
                 return True
             time.sleep(LOOK_EVERY)
         return False
+
+    def _records(self) -> set[Path]:
+        """What each run of the command wrote down in the sandbox's working copy."""
+        return set((self._sandbox.project / "build" / "promotions").glob("*/events.jsonl"))
 
     def _events_here(self) -> Iterator[dict[str, Any]]:
         return (event for event in self._world.events() if event.get("region") == self._standby.region)
@@ -280,6 +287,12 @@ def problems_of(result: Result, taken_over: bool) -> list[str]:
     if taken_over and not result.served:
         problems.append("the takeover is said although the critical services do not answer")
     return problems
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    """The complete lines of a record that is being written."""
+    for line in file.read_text().split("\n")[:-1]:
+        yield json.loads(line)
 
 
 def _json(stdout: str) -> dict[str, Any]:

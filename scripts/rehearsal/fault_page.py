@@ -34,7 +34,7 @@ def line(row: Row) -> str:
 
 def _moment(moment: Moment) -> str:
     low, high = moment.minutes
-    return f"{low:g} to {high:g} modelled minutes after it began"
+    return f"{low:g} to {high:g} modelled minutes after {moment.told}"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from functools import cached_property
@@ -91,10 +91,14 @@ Break = Callable[[Estate], Mend]
 
 @dataclass(frozen=True)
 class Moment:
-    """When a fault comes: so many modelled minutes, drawn between both, after an event of the sandbox."""
+    """When a fault comes: so many modelled minutes, drawn between both, after a line of the promotion's own record.
 
-    event: str
+    `line` has the members that the line must have; `told` says it to people.
+    """
+
+    line: Mapping[str, str]
     minutes: tuple[float, float]
+    told: str
 
 
 @dataclass(frozen=True)

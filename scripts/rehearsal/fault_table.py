@@ -14,7 +14,10 @@ PRESSED = ("ec2", "ecs", "elasticloadbalancing", "rds", "secretsmanager")
 LATE = (0.1, 0.4)  # real seconds more for each call: what a region in trouble was seen to need
 CALLS_A_SECOND = 5
 # A restore takes 12 modelled minutes, and its conversion to Multi-AZ another 6.
-WHILE_RESTORING = Moment("database.creating", (0.5, 15.0))
+WHILE_RESTORING = Moment({"kind": "begun", "step": "database"}, (0.5, 15.0), "the restore began")
+# Too late for the preflight, too early for the first task.
+PAST_PREFLIGHT = Moment({"kind": "pulumi up"}, (0.0, 3.0), "`pulumi up` began")
+CPUS, ADDRESSES, INSTANCES = ("fargate", "L-3032A538"), ("ec2", "L-0263D0A3"), ("rds", "L-7B6409FD")
 
 
 def denied(service: str, operation: str, code: str = "AccessDeniedException") -> dict[str, Any]:
@@ -122,24 +125,78 @@ FAULTS = (
         RefusedError,
         r"AccessDenied.*DescribeDBSnapshots",
     ),
-    # -- failed, with the crisis page up
     Row(
         "database-quota-full",
-        "the account has as many database instances as it may have",
-        Injected("quota", lambda estate: here(estate, quota="rds-instances", limit=0)),
-        Stage.RESTORE_REFUSED,
+        "the account may have no more database instances",
+        breaking.lowered_quota(*INSTANCES, lambda _: 0),
+        Stage.PREFLIGHT,
         "the quota is raised",
-        PulumiError,
-        r"InstanceQuotaExceeded",
+        RefusedError,
+        r"DB instances .* is 0 in .*needs 1 more",
     ),
     Row(
         "address-quota-full",
-        "the account has as many elastic IP addresses as it may have",
-        Injected("quota", lambda estate: here(estate, quota="elastic-ips", limit=0)),
+        "the account may have no more elastic IP addresses",
+        breaking.lowered_quota(*ADDRESSES, lambda _: 0),
+        Stage.PREFLIGHT,
+        "the quota is raised",
+        RefusedError,
+        r"Elastic IPs .* is 0 in .*needs 3 more",
+    ),
+    Row(
+        "compute-quota-full",
+        "Fargate's quota of vCPUs is enough for the critical services only",
+        breaking.lowered_quota(*CPUS, vcpus_of_critical_services),
+        Stage.PREFLIGHT,
+        "the quota is raised",
+        RefusedError,
+        r"Fargate On-Demand vCPU .*the promotion needs",
+    ),
+    Row(
+        "image-gone",
+        "the image of a critical service is not in the registry",
+        breaking.missing_image,
+        Stage.PREFLIGHT,
+        "the image is pushed again",
+        RefusedError,
+        r"crisis-detection.* cannot be pulled.*manifest unknown",
+    ),
+    # -- failed, with the crisis page up
+    Row(
+        "no-database-capacity",
+        "RDS has no capacity for the instance class",
+        Injected(
+            "api-error",
+            lambda estate: here(
+                estate,
+                service="rds",
+                operation="RestoreDBInstanceFromDBSnapshot",
+                code="InsufficientDBInstanceCapacity",
+                message="The specified DB instance class isn't available in the specified Availability Zone.",
+            ),
+        ),
+        Stage.RESTORE_REFUSED,
+        "there is capacity again",
+        PulumiError,
+        r"InsufficientDBInstanceCapacity",
+    ),
+    Row(
+        "gateway-quota-full",
+        "a zone may have no more NAT gateways",
+        Injected(
+            "api-error",
+            lambda estate: here(
+                estate,
+                service="ec2",
+                operation="CreateNatGateway",
+                code="NatGatewayLimitExceeded",
+                message="You've reached the limit on the number of NAT gateways for this Availability Zone.",
+            ),
+        ),
         Stage.DATABASE,
         "the quota is raised",
         PulumiError,
-        r"AddressLimitExceeded",
+        r"NatGatewayLimitExceeded",
     ),
     Row(
         "credentials-expire",
@@ -185,13 +242,14 @@ FAULTS = (
         r"database-roles.*nowhere",
     ),
     Row(
-        "image-gone",
-        "the image of a critical service is not in the registry",
+        "image-lost-midway",
+        "the image of a critical service is taken away after the preflight",
         breaking.missing_image,
         Stage.CRITICAL_SERVICES,
         "the image is pushed again",
         PulumiError,
         r"no takeover.*CannotPullContainerError.*not found",
+        PAST_PREFLIGHT,
     ),
     # -- failed, with the critical services serving
     Row(
@@ -218,13 +276,14 @@ FAULTS = (
         r"Essential container in task exited",
     ),
     Row(
-        "compute-quota-full",
-        "Fargate's quota of vCPUs is enough for the critical services only",
-        Injected("quota", lambda estate: here(estate, quota="fargate-vcpus", limit=vcpus_of_critical_services(estate))),
+        "compute-quota-filled-midway",
+        "somebody else takes the vCPUs that the standard services need, after the preflight",
+        breaking.lowered_quota(*CPUS, vcpus_of_critical_services),
         Stage.STANDARD_SERVICES,
         "the quota is raised",
         PulumiError,
         r"limit on the number of vCPUs",
+        PAST_PREFLIGHT,
     ),
     Row(
         "cache-failing",

@@ -19,7 +19,7 @@ from scripts.project import NAMESPACE
 from scripts.promotion import locks
 from scripts.rehearsal import breaking
 from scripts.rehearsal.fault_rows import Estate, Injected, Row
-from scripts.rehearsal.fault_table import FAULTS
+from scripts.rehearsal.fault_table import ADDRESSES, CPUS, FAULTS, INSTANCES
 from scripts.rehearsal.world import World
 from tests.sandbox import traffic_world
 from tests.sandbox.refusal_row import allow, document
@@ -123,3 +123,16 @@ def test_a_broken_function(estate: Estate) -> None:
     assert "nowhere" in answer["Payload"].read().decode()
     mend()
     assert json.loads(client.invoke(FunctionName=name, Payload=b"{}")["Payload"].read()) == "well"
+
+
+@pytest.mark.parametrize(("service", "code"), [CPUS, ADDRESSES, INSTANCES])
+def test_a_lowered_quota(estate: Estate, service: str, code: str) -> None:
+    def value() -> float:
+        return float(estate.client("service-quotas").get_service_quota(**asked)["Quota"]["Value"])
+
+    asked = {"ServiceCode": service, "QuotaCode": code}
+    default = estate.client("service-quotas").get_aws_default_service_quota(**asked)["Quota"]["Value"]
+    mend = breaking.lowered_quota(service, code, lambda _: 1)(estate)
+    assert value() == 1
+    mend()
+    assert value() >= default

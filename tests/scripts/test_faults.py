@@ -83,7 +83,7 @@ def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
 
 
 # -- judgement ----------------------------------------------------------------------------------------------------
-IMAGE = BY_NAME["image-gone"]
+IMAGE = BY_NAME["image-lost-midway"]
 SAID = "`pulumi up` ended with code 255:\nerror: no takeover: CannotPullContainerError: x: not found"
 
 
@@ -130,7 +130,7 @@ def test_the_report_names_each_row_and_escapes_what_was_said(tmp_path: Path) -> 
     assert not document["ok"]
     fault_report.write(tmp_path, document)
     page = (tmp_path / "report.html").read_text()
-    assert "image-gone" in page
+    assert IMAGE.name in page
     assert "exit code 1 instead of 6" in page
     assert "<b>no</b>" not in page
 
