@@ -10,7 +10,7 @@ help:
 	@echo 'make check         format, lint, types, workflows'
 	@echo 'make bench         how close a promotion comes to the waits that AWS imposes'
 	@echo 'make format        format the code and fix what can be fixed'
-	@echo 'make docs          write docs/commands.md, docs/diagram.md and docs/settings.md anew'
+	@echo 'make docs          write the generated pages of docs/ anew'
 	@echo 'make requirements  pin the packages of requirements.in anew'
 
 setup:
@@ -40,6 +40,7 @@ docs: setup
 	.venv/bin/python -m typer scripts.dr utils docs --name dr --title 'The dr command' > docs/commands.md
 	.venv/bin/python -m tests.components.diagram > docs/diagram.md
 	.venv/bin/python -m tests.components.settings_page > docs/settings.md
+	.venv/bin/python -m scripts.rehearsal.fault_page > docs/faults.md
 
 requirements: setup
 	@sh tools/requirements.sh

@@ -7,10 +7,11 @@ The engine runs this module in a process of its own, which imports it by name: i
 the cloud provider, and holds no value of the program.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import boto3
 import pulumi
@@ -21,6 +22,15 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider,
 POLL_SECONDS = 1.0
 # ECS may answer with the state before the last update for a moment; a rollback stays.
 ROUNDS_TO_BELIEVE_A_ROLLBACK = 20
+# One or two failed starts are chance; ECS goes on trying for ever.
+FAILURES_TO_BELIEVE = 3
+# Why a task cannot start that waiting does not mend ("Amazon ECS stopped task error messages", ECS developer guide): no
+# such image or no right to it, no such secret or no value in it, a key or a policy that forbids it.
+LASTING = re.compile(
+    r"CannotPullContainer.*(not found|manifest unknown|pull access denied|unauthorized)"
+    r"|ResourceNotFoundException|InvalidRequestException|AccessDenied|did not contain json key",
+    re.DOTALL,
+)
 # DescribeTasks takes 100 tasks a call.
 TASKS_PER_CALL = 100
 WATCHED = ("region", "cluster", "services")
@@ -48,16 +58,24 @@ class Finding:
     running: int
     detail: str
     rolled_back: bool = False
+    stopped: tuple[str, ...] = ()  # why tasks of this deployment stopped since the first look, the last one last
 
     @property
     def ready(self) -> bool:
         """Enough healthy targets; none is never enough."""
         return self.healthy >= max(1, self.enough)
 
+    @property
+    def hopeless(self) -> bool:
+        """No task starts, for reasons that stay until somebody mends them."""
+        lasting = [reason for reason in self.stopped if LASTING.search(reason)]
+        return not self.running and len(lasting) >= FAILURES_TO_BELIEVE
+
     def __str__(self) -> str:
+        ended = f"; {len(self.stopped)} task(s) stopped since, the last one: {self.stopped[-1]}" if self.stopped else ""
         return (
             f"{self.name}: {self.healthy} healthy target(s) of the intended task definition, {self.enough} needed, "
-            f"{self.running} task(s) running; {self.detail}"
+            f"{self.running} task(s) running; {self.detail}{ended}"
         )
 
 
@@ -78,10 +96,11 @@ class AwsObserver:
         config = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "max_attempts": 5})
         self._ecs = boto3.client("ecs", region_name=region, config=config)
         self._elb = boto3.client("elbv2", region_name=region, config=config)
+        self._stopped_before: dict[str, set[str]] = {}  # by service: ECS lists them for an hour
 
     def look(self, watch: Watch) -> Finding:
         """Count the healthy targets that are tasks of the intended definition."""
-        tasks = [task for task in self._running(watch) if task.get("taskDefinitionArn") == watch.task_definition]
+        tasks = [task for task in self._tasks(watch, "RUNNING") if task.get("lastStatus") == "RUNNING"]
         health = self._elb.describe_target_health(TargetGroupArn=watch.target_group)["TargetHealthDescriptions"]
         states = {entry["Target"]["Id"]: entry["TargetHealth"] for entry in health}
         healthy = healthy_addresses(states)
@@ -93,17 +112,26 @@ class AwsObserver:
             running=len(tasks),
             detail=describe(watch, service, states),
             rolled_back=service.get("taskDefinition", watch.task_definition) != watch.task_definition,
+            stopped=self._stopped(watch),
         )
 
-    def _running(self, watch: Watch) -> Iterator[Mapping[str, Any]]:
+    def _stopped(self, watch: Watch) -> tuple[str, ...]:
+        """Why tasks stopped since the first look, in the order in which they did."""
+        found = {task["taskArn"]: task for task in self._tasks(watch, "STOPPED") if task.get("lastStatus") == "STOPPED"}
+        before = self._stopped_before.setdefault(watch.service, set(found))
+        new = [task for arn, task in found.items() if arn not in before]
+        return tuple(task.get("stoppedReason", "") for task in sorted(new, key=lambda task: str(task.get("stoppedAt"))))
+
+    def _tasks(self, watch: Watch, desired: Literal["RUNNING", "STOPPED"]) -> Iterator[Mapping[str, Any]]:
+        """The service's tasks of the intended definition."""
         pages = self._ecs.get_paginator("list_tasks").paginate(
-            cluster=watch.cluster, serviceName=watch.service, desiredStatus="RUNNING"
+            cluster=watch.cluster, serviceName=watch.service, desiredStatus=desired
         )
         arns = [arn for page in pages for arn in page["taskArns"]]
         for start in range(0, len(arns), TASKS_PER_CALL):
             answer = self._ecs.describe_tasks(cluster=watch.cluster, tasks=arns[start : start + TASKS_PER_CALL])
             for task in answer["tasks"]:
-                if task.get("lastStatus") == "RUNNING":
+                if task.get("taskDefinitionArn") == watch.task_definition:
                     yield dict(task)
 
     def _service(self, watch: Watch) -> Mapping[str, Any]:
@@ -155,8 +183,9 @@ def wait_until_healthy(
 ) -> list[Finding]:
     """Look until every service has enough healthy targets in the same round.
 
-    Raises Unhealthy at the limit, or at once when ECS went back to another task definition: that one never becomes the
-    intended one. A connection that fails counts as a round without an answer: the gate outlives a fault of the API.
+    Raises Unhealthy at the limit, or at once when ECS went back to another task definition (that one never becomes the
+    intended one) or when tasks cannot start for a lasting reason: whoever mends it need not wait for the limit first.
+    A connection that fails counts as a round without an answer: the gate outlives a fault of the API.
     """
     if not watches:
         raise Unhealthy("no critical service is configured: nothing could ever answer, so nothing takes over")
@@ -167,6 +196,8 @@ def wait_until_healthy(
         if not fault and all(finding.ready for finding in findings):
             return findings
         missing = [fault] if fault else [str(finding) for finding in findings if not finding.ready]
+        if any(finding.hopeless for finding in findings):
+            raise _no_takeover("tasks of a critical service cannot start, and waiting does not mend why", missing)
         rolled_back = any(finding.rolled_back for finding in findings if not finding.ready)
         rolled_back_rounds = rolled_back_rounds + 1 if rolled_back else 0
         if rolled_back_rounds >= ROUNDS_TO_BELIEVE_A_ROLLBACK:

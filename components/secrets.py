@@ -123,6 +123,12 @@ class Secrets(pulumi.ComponentResource):
         return secret.arn
 
 
+def names(short: str, services: Sequence[str]) -> list[str]:
+    """Every secret that tasks and functions of a stack read in its region; `services`: those with a database login."""
+    own = ["database/master", "cache", "registry", *(f"database/{service}" for service in services)]
+    return [*(naming.secret(short, noun) for noun in own), naming.secret("shared", "signing-key")]
+
+
 def database_login(
     endpoint: DatabaseEndpoint | None, database: str, username: str, password: pulumi.Input[str]
 ) -> pulumi.Output[str]:

@@ -48,6 +48,8 @@ app.add_typer(sandbox, name="sandbox")
 app.add_typer(rehearse, name="rehearse")
 
 Speed = Annotated[float, typer.Option(min=1.0, max=120.0, help="Modelled time passes this many times faster.")]
+FAULT_SPEED = 60.0
+FaultSpeed = Annotated[float, typer.Option(min=1.0, max=120.0, help="As for region-loss; faster, as nothing is timed.")]
 Seed = Annotated[int | None, typer.Option(help="Draws the moment of the loss; printed, so that it can be repeated.")]
 
 
@@ -241,6 +243,24 @@ def rehearse_region_loss(
     from scripts import rehearse as task
 
     task.region_loss(seed=seed, speed=speed, fault=fault, source=source, keep=keep, silent=silent)
+
+
+@rehearse.command("faults")
+def rehearse_faults(
+    seed: Seed = None,
+    only: Annotated[list[str] | None, typer.Option(help="A fault of the table; can be given again.")] = None,
+    speed: FaultSpeed = FAULT_SPEED,
+) -> None:
+    """Draw faults into promotions, one after another: each ends promoted or refused with the right message, and
+    completes when it is run again. About 35 minutes for all of them; the table is in docs/faults.md.
+
+    Exit 0 only if every fault ends as it must. The report is build/rehearsals/latest/report.html.
+
+    Examples:  dr rehearse faults   |   dr rehearse faults --seed 7 --only image-gone --only latency
+    """
+    from scripts import rehearse_faults as task
+
+    task.run(seed, only or [], speed)
 
 
 @app.command()

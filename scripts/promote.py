@@ -30,7 +30,7 @@ from scripts.errors import (
     RefusedError,
 )
 from scripts.project import CHECKOUT, Project, StackFacts
-from scripts.promotion import estimate, findings, preflight, replicas, verification
+from scripts.promotion import estimate, findings, preflight, replicas, running, verification
 from scripts.promotion.estimate import Estimate
 from scripts.promotion.failures import AGAIN, EXPIRED, continuing, of_credentials
 from scripts.promotion.interruption import Interruption
@@ -178,7 +178,7 @@ class Promotion:
         """
         try:
             yield
-        except (PulumiError, RefusedError, IncompleteError) as error:
+        except (PulumiError, RefusedError, IncompleteError, ChecksFailedError) as error:
             try:
                 self.site.caller()
             except ClientError as refused:
@@ -264,7 +264,12 @@ class Promotion:
             console.warn("Interrupted. What was begun is recorded: run the same command again, it continues.")
             raise SystemExit(SIGNAL_BASE + interruption.received)
         if not outcome.ok:
-            raise PulumiError(f"`pulumi up` ended with code {outcome.code}:\n{outcome.tail()}", AGAIN)
+            raise PulumiError(f"`pulumi up` ended with code {outcome.code}:\n{outcome.tail()}{self._services()}", AGAIN)
+
+    def _services(self) -> str:
+        """Why tasks do not run: the engine only says that it waited for them."""
+        lines = running.short_of_tasks(self.site)
+        return "\n  ".join(["\nWhat ECS says of services that run too few tasks:", *lines]) if lines else ""
 
     def _verify(self, record: Record) -> None:
         console.step(

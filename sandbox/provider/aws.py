@@ -30,7 +30,7 @@ class Clients:
         )
         self._config = Config(
             max_pool_connections=64,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            retries={"mode": "standard", "total_max_attempts": 25},  # the plugin's default (maxRetries)
             connect_timeout=5,
             read_timeout=900,
             user_agent_extra="sandbox-provider",

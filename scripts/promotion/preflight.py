@@ -14,7 +14,7 @@ from typing import Any
 
 import pulumi
 
-from components import guards, naming
+from components import guards, naming, secrets
 from components.facts import Copy, Facts
 from components.stack_outputs import Outputs
 from scripts.errors import CredentialsError, LockedError, PrimaryAnswersError, RefusedError
@@ -171,21 +171,30 @@ def _certificate(site: Site) -> list[Finding]:
 
 
 def _secrets(site: Site) -> list[Finding]:
-    """Every secret of the stack has a current value; the values themselves are not read."""
-    client = site.client("secretsmanager")
-    prefix = f"{naming.PLATFORM}/{site.stack.short}/"
-    pages = client.get_paginator("list_secrets").paginate(Filters=[{"Key": "name", "Values": [prefix]}])
-    listed = [entry for page in pages for entry in page["SecretList"]]
-    empty = [entry["Name"] for entry in listed if not _current(entry)]
-    if not listed:
-        said = f"There are no secrets {prefix}… in {site.region}."
+    """Every secret of the stack is there and has a current value; the values themselves are not read.
+
+    One that is scheduled for deletion is in no list, and no task can read it.
+    """
+    client, short = site.client("secretsmanager"), site.stack.short
+    prefixes = [f"{naming.PLATFORM}/{owner}/" for owner in (short, "shared")]
+    pages = client.get_paginator("list_secrets").paginate(Filters=[{"Key": "name", "Values": prefixes}])
+    listed = {entry["Name"]: entry for page in pages for entry in page["SecretList"]}
+    needed = secrets.names(short, site.settings.database_services)
+    missing = [name for name in needed if name not in listed]
+    empty = [name for name in needed if name in listed and not _current(listed[name])]
+    if len(missing) == len(needed):
+        said = f"There are no secrets {prefixes[0]}… in {site.region}."
         return [findings.refused("secrets", said, "They are made in peace time: deploy the stack as standby first.")]
+    if missing:
+        said = f"These secrets are missing or scheduled for deletion: {', '.join(sorted(missing))}."
+        hint = f"`aws secretsmanager restore-secret --region {site.region} --secret-id NAME` takes a deletion back."
+        return [findings.refused("secrets", said, hint)]
     if empty:
         said = f"These secrets have no value: {', '.join(sorted(empty))}."
         return [
             findings.refused("secrets", said, "Tasks that name them cannot start. Deploy the stack as standby first.")
         ]
-    return [findings.ok("secrets", f"{len(listed)} secrets {prefix}… have values")]
+    return [findings.ok("secrets", f"all {len(needed)} secrets {prefixes[0]}… have values")]
 
 
 def _current(entry: Any) -> bool:

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from components import naming
 from components.witness import TAKEN_OVER, WITNESS_PATH
 from components.workloads import enough_targets
-from scripts.promotion import leftovers, public
+from scripts.promotion import leftovers, public, running
 from scripts.promotion.preflight import HEALTH_PATH
 from scripts.promotion.site import Site
 
@@ -88,17 +88,8 @@ def _database(site: Site) -> tuple[bool, str]:
 
 def _tasks(site: Site) -> tuple[bool, str]:
     """All services run what they should: a standard one that fails is a partial success, which is a failure."""
-    ecs, cluster = site.client("ecs"), naming.physical(site.stack.short, "cluster")
-    arns = [arn for page in ecs.get_paginator("list_services").paginate(cluster=cluster) for arn in page["serviceArns"]]
-    described = [
-        entry
-        for start in range(0, len(arns), 10)  # as many as one call takes
-        for entry in ecs.describe_services(cluster=cluster, services=arns[start : start + 10])["services"]
-    ]
-    told = ", ".join(
-        f"{entry['serviceName']} {entry['runningCount']}/{entry['desiredCount']}"
-        for entry in sorted(described, key=lambda entry: str(entry["serviceName"]))
-    )
+    described = running.services(site)
+    told = ", ".join(f"{entry['serviceName']} {entry['runningCount']}/{entry['desiredCount']}" for entry in described)
     short = [entry for entry in described if not 0 < entry["desiredCount"] <= entry["runningCount"]]
     return bool(described) and not short, told or "there is no service"
 

@@ -44,9 +44,9 @@ TOLD = (
 Event = dict[str, Any]
 
 
-def new_directory(root: Path = REHEARSALS) -> Path:
+def new_directory(scenario: str = SCENARIO, root: Path = REHEARSALS) -> Path:
     """An empty directory for one rehearsal, named by the time of day (UTC)."""
-    made = root / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{SCENARIO}"
+    made = root / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{scenario}"
     made.mkdir(parents=True)
     return made
 
@@ -174,7 +174,7 @@ def write(directory: Path, document: Mapping[str, Any], happened: Sequence[Event
     lines = (json.dumps(event, ensure_ascii=False, default=str) + "\n" for event in happened)
     (directory / "events.jsonl").write_text("".join(lines))
     (directory / "report.html").write_text(report.render(document, happened))
-    _point(directory.parent / LATEST, directory.name)
+    point(directory)
 
 
 def keep_logs(sandbox: Path, directory: Path) -> Path:
@@ -187,10 +187,11 @@ def keep_logs(sandbox: Path, directory: Path) -> Path:
     return kept
 
 
-def _point(link: Path, target: str) -> None:
-    """Replace the link in one step: at no time does it point to nothing."""
+def point(directory: Path) -> None:
+    """Let `latest` point there, replaced in one step: at no time does it point to nothing."""
+    link = directory.parent / LATEST
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
-    fresh.symlink_to(target)
+    fresh.symlink_to(directory.name)
     fresh.replace(link)
 
 

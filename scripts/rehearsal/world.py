@@ -44,6 +44,9 @@ class World:
         client: S3Client = self._clients.get("s3", region)
         return client
 
+    def client(self, service: str, region: str) -> Any:
+        return self._clients.get(service, region)
+
     # -- copies -------------------------------------------------------------------------------------------------
     def copies(self) -> list[Snapshot]:
         """The copies in the standby region that a promotion may use, by their state now."""

@@ -27,26 +27,37 @@ WATCH = Watch(
 
 def task(address: str, definition: str = INTENDED, status: str = "RUNNING") -> dict[str, Any]:
     details = [{"name": "privateIPv4Address", "value": address}, {"name": "subnetId", "value": "s"}]
-    return {"taskDefinitionArn": definition, "lastStatus": status, "attachments": [{"details": details}]}
+    return {
+        "taskArn": address,
+        "taskDefinitionArn": definition,
+        "lastStatus": status,
+        "attachments": [{"details": details}],
+    }
+
+
+def stopped(arn: str, reason: str, code: str = "TaskFailedToStart") -> dict[str, Any]:
+    task_definition = {"taskDefinitionArn": INTENDED, "lastStatus": "STOPPED"}
+    return {**task_definition, "taskArn": arn, "stopCode": code, "stoppedReason": reason}
 
 
 class Ecs:
     """ECS with the given tasks; `current` is the definition that the service runs now."""
 
     def __init__(self, tasks: Sequence[dict[str, Any]], current: str = INTENDED) -> None:
-        self._tasks = list(tasks)
+        self.tasks = list(tasks)
         self._current = current
 
     def get_paginator(self, operation: str) -> "Ecs":
         assert operation == "list_tasks"
         return self
 
-    def paginate(self, **_: Any) -> list[dict[str, Any]]:
-        return [{"taskArns": [str(index)]} for index in range(len(self._tasks))]
+    def paginate(self, desiredStatus: str, **_: Any) -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
+        wanted = [desiredStatus == ("STOPPED" if task["lastStatus"] == "STOPPED" else "RUNNING") for task in self.tasks]
+        return [{"taskArns": [str(index)]} for index, fits in enumerate(wanted) if fits]
 
     def describe_tasks(self, cluster: str, tasks: list[str]) -> dict[str, Any]:
         assert cluster == "c"
-        return {"tasks": [self._tasks[int(index)] for index in tasks]}
+        return {"tasks": [self.tasks[int(index)] for index in tasks]}
 
     def describe_services(self, **_: Any) -> dict[str, Any]:
         events = [{"message": "newest"}, {"message": "older"}]
@@ -106,12 +117,56 @@ def test_a_stopping_task_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None
     assert not look(monkeypatch, Ecs([stopping]), Elb({"10.0.0.1": "healthy"})).ready
 
 
+NO_IMAGE = "CannotPullContainerError: failed to resolve ref ghcr.io/x/y@sha256:0: not found"
+
+
+def test_why_tasks_stop_is_told_and_what_stopped_before_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    ecs = Ecs([stopped("old", "an earlier reason")])
+    monkeypatch.setattr(boto3, "client", lambda service, **_: {"ecs": ecs, "elbv2": Elb({})}[service])
+    observer = healthy_targets.AwsObserver("af-south-1")
+    assert "an earlier reason" not in str(observer.look(WATCH))
+    ecs.tasks += [stopped(str(number), NO_IMAGE) for number in range(3)]
+    finding = observer.look(WATCH)
+    assert f"3 task(s) stopped since, the last one: {NO_IMAGE}" in str(finding)
+    assert finding.hopeless
+
+
+@pytest.mark.parametrize(
+    ("reason", "hopeless"),
+    [
+        (NO_IMAGE, True),
+        ("ResourceInitializationError: … ResourceNotFoundException: Secrets Manager can't find the secret", True),
+        ("ResourceInitializationError: … AccessDeniedException: Access to KMS is not allowed", True),
+        ("ResourceInitializationError: … did not contain json key host", True),
+        ("CannotPullContainerError: … dial tcp: i/o timeout", False),
+        ("Capacity is unavailable at this time.", False),
+        ("Essential container in task exited", False),
+    ],
+)
+def test_only_what_waiting_does_not_mend_is_hopeless(
+    monkeypatch: pytest.MonkeyPatch, reason: str, hopeless: bool
+) -> None:
+    ecs = Ecs([])
+    monkeypatch.setattr(boto3, "client", lambda service, **_: {"ecs": ecs, "elbv2": Elb({})}[service])
+    observer = healthy_targets.AwsObserver("af-south-1")
+    observer.look(WATCH)
+    ecs.tasks += [stopped("1", reason), stopped("2", reason)]
+    assert not observer.look(WATCH).hopeless, "two are chance"
+    ecs.tasks += [stopped("3", reason)]
+    assert observer.look(WATCH).hopeless is hopeless
+    ecs.tasks += [task("10.0.0.1")]
+    assert not observer.look(WATCH).hopeless, "one did start"
+
+
 class Script:
     """An observer that plays what each look at each service finds."""
 
-    def __init__(self, rounds: Sequence[int | Exception], rolled_back: Sequence[int] = ()) -> None:
+    def __init__(
+        self, rounds: Sequence[int | Exception], rolled_back: Sequence[int] = (), stopped: Sequence[str] = ()
+    ) -> None:
         self._rounds = list(rounds)
         self._rolled_back = rolled_back
+        self._stopped = tuple(stopped)
         self.looks = 0
 
     def look(self, watch: Watch) -> Finding:
@@ -119,9 +174,8 @@ class Script:
         self.looks += 1
         if isinstance(step, Exception):
             raise step
-        return Finding(
-            watch.name, watch.enough, step, step, "newest event: pulling image", self.looks in self._rolled_back
-        )
+        detail, rolled_back = "newest event: pulling image", self.looks in self._rolled_back
+        return Finding(watch.name, watch.enough, step, step, detail, rolled_back, self._stopped)
 
 
 class Time:
@@ -174,6 +228,13 @@ def test_gives_up_and_says_what_is_missing() -> None:
     assert "after 1 minutes" in str(failure.value)
     assert "api-gateway: 0 healthy target(s)" in str(failure.value)
     assert "newest event: pulling image" in str(failure.value)
+
+
+def test_tasks_that_can_never_start_end_the_waiting_early() -> None:
+    observer = Script([0], stopped=[NO_IMAGE] * 3)
+    with pytest.raises(Unhealthy, match=r"(?s)cannot start.*CannotPullContainerError.*not found"):
+        wait(observer, limit=3600)
+    assert observer.looks == 1
 
 
 def test_a_rollback_ends_the_waiting_early() -> None:

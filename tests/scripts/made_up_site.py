@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from components import naming
+from components import naming, secrets
 from components.facts import Copy, Facts, Instance
 from scripts.project import CHECKOUT, Project, load
 from scripts.promotion.locks import Lock
@@ -168,13 +168,17 @@ class MadeUp(Site):
                 "Certificate": {"Status": "ISSUED", "NotAfter": datetime.now(UTC) + timedelta(days=300)}
             },
             "secretsmanager.list_secrets": {
-                "SecretList": [{"Name": "s", "SecretVersionsToStages": {"v": ["AWSCURRENT"]}}]
+                "SecretList": [
+                    {"Name": name, "SecretVersionsToStages": {"v": ["AWSCURRENT"]}}
+                    for name in secrets.names(made.standby.short, [service.name for service in made.standby.services])
+                ]
             },
             "secretsmanager.get_secret_value": {"SecretString": '{"username": "robot", "password": "x"}'},
             "service-quotas.get_service_quota": {"Quota": {"Value": 1000.0}},
             "ecs.list_clusters": {"clusterArns": []},
             "ec2.describe_addresses": {"Addresses": []},
             "rds.describe_db_instances": {"DBInstances": []},
+            "ecs.list_services": {"serviceArns": []},
         }
 
     def client(self, service: str) -> Any:

@@ -14,6 +14,7 @@ import pulumi
 import pytest
 from rich.console import Console
 
+from components import naming
 from scripts import promote
 from scripts.errors import (
     ChecksFailedError,
@@ -31,6 +32,7 @@ from scripts.promotion.verification import Check
 from scripts.pulumi_cli import Outcome
 from tests.scripts.made_up_site import ALIVE, STACK, MadeUp, copy, denied, facts, instance, lock, pending, state
 
+ALIVE_AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HEALTHY = '{"status": "ok", "region": "%s"}'
 SILENCE = public.Answer(None, "timed out")
 PREVIEW = json.dumps(
@@ -128,12 +130,55 @@ def test_expired_credentials_are_told_apart_whatever_pulumi_says(site: MadeUp, c
     assert result(site)["exit_code"] == CredentialsError.exit_code
 
 
+def test_expired_credentials_are_told_apart_while_verifying(site: MadeUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def verify(_: MadeUp) -> list[Check]:
+        site.answers["sts.get_caller_identity"] = denied("ExpiredToken", "GetCallerIdentity")
+        return [Check("database", False, "ExpiredToken")]
+
+    monkeypatch.setattr(verification, "verify", verify)
+    with pytest.raises(CredentialsError, match=r"no longer taken.*database of 1 checks"):
+        promotion(site).apply()
+
+
 def test_a_deployment_that_fails_says_how_to_go_on(site: MadeUp) -> None:
     site.cli.codes["up"], site.cli.said["up"] = 255, "error: no takeover: …"
     with pytest.raises(PulumiError, match="no takeover") as raised:
         promotion(site).apply()
     assert "run the same command again" in str(raised.value.hint)
     assert result(site)["exit_code"] == PulumiError.exit_code
+
+
+def test_a_deployment_that_fails_says_what_ecs_says_of_services_that_do_not_run(site: MadeUp) -> None:
+    site.cli.codes["up"], site.cli.said["up"] = 255, "error: waiting for sync: not done after 20 minutes"
+    events = [
+        {"message": "(service sync) has started 1 tasks"},
+        {"message": "(service sync) was unable to place a task"},
+    ]
+    site.answers |= {
+        "ecs.list_services": {"serviceArns": ["a", "b"]},
+        "ecs.describe_services": {
+            "services": [
+                {"serviceName": "sync", "desiredCount": 1, "runningCount": 0, "events": events},
+                {"serviceName": "api-gateway", "desiredCount": 2, "runningCount": 2, "events": []},
+            ]
+        },
+        "ecs.list_tasks": {"taskArns": ["t"]},
+        "ecs.describe_tasks": {
+            "tasks": [{"stoppedReason": "Essential container in task exited", "stoppedAt": ALIVE_AT}]
+        },
+    }
+    with pytest.raises(PulumiError) as raised:
+        promotion(site).apply()
+    told = raised.value.message.partition("What ECS says")[2]
+    assert "sync 0/1: was unable to place a task; last stopped task: Essential container in task exited" in told
+    assert "api-gateway" not in told
+
+
+def test_what_ecs_does_not_tell_hides_nothing(site: MadeUp) -> None:
+    site.cli.codes["up"], site.cli.said["up"] = 255, "error: no takeover: …"
+    site.answers["ecs.list_services"] = denied("AccessDeniedException", "ListServices")
+    with pytest.raises(PulumiError, match=r"(?s)no takeover.*AccessDeniedException"):
+        promotion(site).apply()
 
 
 def test_what_the_program_refuses_is_refused_in_its_words(site: MadeUp) -> None:
@@ -206,6 +251,25 @@ def test_all_is_well(site: MadeUp) -> None:
     assert set(told) == necessary | {"images", "quotas"}
 
 
+def without(noun: str) -> Callable[[MadeUp], None]:
+    """AWS lists no secret that is scheduled for deletion."""
+
+    def apply(site: MadeUp) -> None:
+        listed = site.answers["secretsmanager.list_secrets"]["SecretList"]
+        listed[:] = [entry for entry in listed if entry["Name"] != naming.secret("sa", noun)]
+
+    return apply
+
+
+def empty(noun: str) -> Callable[[MadeUp], None]:
+    def apply(site: MadeUp) -> None:
+        for entry in site.answers["secretsmanager.list_secrets"]["SecretList"]:
+            if entry["Name"] == naming.secret("sa", noun):
+                del entry["SecretVersionsToStages"]
+
+    return apply
+
+
 @pytest.mark.parametrize(
     ("arrange", "subject", "kind", "words"),
     [
@@ -232,7 +296,14 @@ def test_all_is_well(site: MadeUp) -> None:
             "ended on",
         ),
         (change(secretsmanager__list_secrets={"SecretList": []}), "secrets", RefusedError, "no secrets"),
-        (change(secretsmanager__list_secrets={"SecretList": [{"Name": "empty"}]}), "secrets", RefusedError, "empty"),
+        (empty("cache"), "secrets", RefusedError, "sa/cache"),
+        (without("registry"), "secrets", RefusedError, "sa/registry"),
+        (
+            without("database/sync"),
+            "secrets",
+            RefusedError,
+            "scheduled for deletion: mental-health-platform/sa/database/sync",
+        ),
         (set_to(known=facts()), "database", RefusedError, "No usable copy"),
         (set_to(known=facts(copy(unusable=True))), "database", RefusedError, "marked platform:unusable"),
         (set_to(known=pulumi.RunError("Reading the databases failed")), "database", RefusedError, "Reading"),

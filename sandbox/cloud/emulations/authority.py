@@ -15,13 +15,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _VALID_DAYS = 3650
+_EXPIRED_DAYS = -1
 
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = _VALID_DAYS
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)  # TLS peers compare with the real clock, so these dates are real ones
     return (
         x509.CertificateBuilder()
@@ -29,8 +32,8 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=_VALID_DAYS))
+        .not_valid_before(now + timedelta(days=min(0, days) - 1))
+        .not_valid_after(now + timedelta(days=days))
     )
 
 
@@ -59,12 +62,12 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
-def issue(names: Sequence[str]) -> tuple[bytes, bytes]:
+def issue(names: Sequence[str], expired: bool = False) -> tuple[bytes, bytes]:
     """A server certificate for these host names or addresses: (certificate PEM, private key PEM)."""
     root, root_key = _root()
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
-        _builder(_name(names[0]), root.subject, key)
+        _builder(_name(names[0]), root.subject, key, _EXPIRED_DAYS if expired else _VALID_DAYS)
         .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
         .sign(root_key, hashes.SHA256())
@@ -75,9 +78,9 @@ def issue(names: Sequence[str]) -> tuple[bytes, bytes]:
     return certificate.public_bytes(serialization.Encoding.PEM), private
 
 
-def server_context(names: Sequence[str]) -> ssl.SSLContext:
-    """A TLS context that presents a fresh certificate for `names`."""
-    certificate, key = issue(names)
+def server_context(names: Sequence[str], expired: bool = False) -> ssl.SSLContext:
+    """A TLS context that presents a certificate for `names`, a fresh one or one that has ended."""
+    certificate, key = issue(names, expired)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile() as file:  # the ssl module takes files only
         file.write(certificate + key)

@@ -7,7 +7,8 @@ moto answers a fixed record and issues after a minute whatever the zone holds.
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC
+from collections.abc import Callable
+from datetime import UTC, timedelta
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,8 @@ from moto.elbv2.models import elbv2_backends
 from moto.route53.models import route53_backends
 
 from sandbox.clock import minutes
-from sandbox.cloud.context import ACCOUNT, Cloud
+from sandbox.cloud.context import ACCOUNT, BadRequest, Cloud
+from sandbox.cloud.emulations import faults
 from sandbox.cloud.emulations.patching import replace
 
 _LOOK_EVERY_MINUTES = 0.1  # modelled; AWS looks at least this often while a request is fresh
@@ -25,6 +27,9 @@ _LOOK_EVERY_SECONDS = 0.05  # real; not more often than this
 _ISSUED = "ISSUED"
 _PENDING = "PENDING_VALIDATION"
 _issuing: set[str] = set()  # certificates whose records were found
+EXPIRED = "certificate-expired"  # a fault: those of a domain in a region have ended
+_EXPIRED_FOR = timedelta(days=1)
+_expired: Callable[[CertBundle], bool] = bool
 
 
 class ResourceInUse(ServiceException):
@@ -35,12 +40,17 @@ class ResourceInUse(ServiceException):
 
 def install(cloud: Cloud) -> None:
     """Replace moto's validation by one that looks into the hosted zones."""
+    global _expired
+    faults.add_kind(cloud, EXPIRED, _check_fault)
+    _expired = partial(_has_expired, cloud)
     describe = CertBundle.describe
     delete = AWSCertificateManagerBackend.delete_certificate
 
     def described(self: CertBundle) -> dict[str, Any]:
         result = describe(self)
         _complete(self, result["Certificate"])
+        if _expired(self):
+            result["Certificate"] |= {"Status": "EXPIRED", "NotAfter": cloud.clock.now() - _EXPIRED_FOR}
         return result
 
     def delete_certificate(self: AWSCertificateManagerBackend, arn: str) -> None:
@@ -53,6 +63,19 @@ def install(cloud: Cloud) -> None:
     cloud.every(
         max(_LOOK_EVERY_MINUTES, _LOOK_EVERY_SECONDS * cloud.clock.speed / 60), lambda: _look(cloud), "acm validation"
     )
+
+
+def _check_fault(fault: dict[str, Any]) -> None:
+    if fault.keys() != {"kind", "region", "domain"}:
+        raise BadRequest(f"{EXPIRED} has the fields region and domain")
+    bundles = acm_backends[ACCOUNT][str(fault["region"])]._certificates.values()
+    if not any(bundle.common_name == fault["domain"] and bundle.status == _ISSUED for bundle in bundles):
+        raise BadRequest(f"{fault['region']} has no issued certificate of {fault['domain']}")
+
+
+def _has_expired(cloud: Cloud, bundle: CertBundle) -> bool:
+    ended = {(found["region"], found["domain"]) for found in cloud.faults if found["kind"] == EXPIRED}
+    return bundle.status == _ISSUED and (bundle.arn.split(":")[3], bundle.common_name) in ended
 
 
 def _nothing(_: CertBundle) -> None:
@@ -147,6 +170,12 @@ def issued_domains(arn: str) -> list[str] | None:
     region = arn.split(":")[3]
     bundle = acm_backends[ACCOUNT][region]._certificates.get(arn)
     return domains(bundle) if bundle is not None and bundle.status == _ISSUED else None
+
+
+def expired(arn: str) -> bool:
+    """Whether an issued certificate has ended: it is presented all the same, and clients refuse it."""
+    bundle = acm_backends[ACCOUNT][arn.split(":")[3]]._certificates.get(arn)
+    return bundle is not None and _expired(bundle)
 
 
 def ends_at(bundle: CertBundle) -> float:

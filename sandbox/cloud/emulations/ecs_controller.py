@@ -16,7 +16,16 @@ from moto.elbv2.models import FakeTargetGroup, elbv2_backends
 
 from sandbox.clock import minutes
 from sandbox.cloud.context import ACCOUNT, Cloud
-from sandbox.cloud.emulations import account_quotas, database_route, ecs_model, endpoints, registry, targets, task_start
+from sandbox.cloud.emulations import (
+    account_quotas,
+    database_route,
+    ecs_model,
+    endpoints,
+    registry,
+    targets,
+    task_start,
+    zone_capacity,
+)
 from sandbox.cloud.emulations.ecs_model import Deployment, EcsService, EcsTask
 from sandbox.cloud.emulations.endpoints import Handle, Request, Response
 from sandbox.cloud.emulations.workload import Workload
@@ -93,6 +102,8 @@ class Controller:
 
     def _start(self, service: EcsService, task: EcsTask) -> None:
         try:
+            if zone_capacity.lacks(self._cloud, task.availability_zone):
+                raise task_start.StartFailure(zone_capacity.NOTHING_LEFT)
             environments = task_start.prepare(task.place, task.definition)
         except task_start.StartFailure as failure:
             self._fail(service, task, str(failure), "TaskFailedToStart")

@@ -9,16 +9,18 @@ from uuid import uuid4
 from xml.sax.saxutils import escape
 
 from sandbox.cloud.accounting import Origin, read_body
-from sandbox.cloud.context import AwsError, BadRequest, Cloud
+from sandbox.cloud.context import Action, AwsError, BadRequest, Cloud
 
 KIND = "api-error"
 EXPIRED = "expired-credentials"  # every call of one principal is refused
 _FIELDS = {"kind", "region", "service", "operation", "contains", "code", "message"}
+_on_change: list[Action] = []
 _checks: dict[str, Callable[[dict[str, Any]], None]] = {}  # by kind: raises BadRequest for a fault that makes no sense
 
 
 def install(cloud: Cloud) -> None:
     """Add the control calls GET, POST and DELETE faults."""
+    _on_change.clear()
     add_kind(cloud, KIND, _check_error)
     add_kind(cloud, EXPIRED, _check_expired)
     cloud.route("GET", "faults", lambda _: list(cloud.faults))
@@ -32,6 +34,11 @@ def add_kind(cloud: Cloud, kind: str, check: Callable[[dict[str, Any]], None]) -
     _checks[kind] = check
 
 
+def on_change(action: Action) -> None:
+    """Call `action` after a fault was added or removed."""
+    _on_change.append(action)
+
+
 def _add(cloud: Cloud, fault: dict[str, Any]) -> dict[str, Any]:
     kind = str(fault.get("kind"))
     if kind not in cloud.fault_kinds:
@@ -40,6 +47,7 @@ def _add(cloud: Cloud, fault: dict[str, Any]) -> dict[str, Any]:
         _checks[kind](fault)
     cloud.faults.append(fault)
     cloud.emit("fault.injected", fault=fault)
+    _tell()
     return fault
 
 
@@ -58,7 +66,13 @@ def _remove(cloud: Cloud, chosen: dict[str, Any]) -> list[dict[str, Any]]:
     """Drop the faults whose fields equal the given ones; all of them where none are given."""
     cloud.faults[:] = [f for f in cloud.faults if any(f.get(key) != value for key, value in chosen.items())]
     cloud.emit("fault.removed", chosen=chosen)
+    _tell()
     return list(cloud.faults)
+
+
+def _tell() -> None:
+    for action in _on_change:
+        action()
 
 
 def raise_injected(cloud: Cloud, environ: dict[str, Any], origin: Origin) -> None:

@@ -17,7 +17,7 @@ from moto.elbv2.models import ELBv2Backend, FakeLoadBalancer, elbv2_backends
 
 from sandbox.clock import minutes
 from sandbox.cloud.context import ACCOUNT, Cloud
-from sandbox.cloud.emulations import authority, certificates, endpoints, network, routing, targets
+from sandbox.cloud.emulations import authority, certificates, endpoints, faults, network, routing, targets
 from sandbox.cloud.emulations import load_balancer_rules as rules
 from sandbox.cloud.emulations.endpoints import Request, Response
 from sandbox.cloud.emulations.listeners import Listener
@@ -39,7 +39,8 @@ class Balancers:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._lock = threading.RLock()
-        self._open: dict[str, tuple[Listener, str | None]] = {}  # listener ARN -> socket, certificate ARN
+        # listener ARN -> socket, certificate ARN and whether that has expired
+        self._open: dict[str, tuple[Listener, tuple[str | None, bool]]] = {}
         self._ports: dict[str, int] = {}  # listener ARN -> its loopback port, also while closed
         self._turn = itertools.count()
 
@@ -52,7 +53,7 @@ class Balancers:
                 self._open.pop(arn)[0].close()
             for arn, (region, balancer, listener) in wanted.items():
                 opened = self._open.get(arn)
-                if opened is not None and opened[1] != listener.certificate:
+                if opened is not None and opened[1] != _presented(listener):
                     self._open.pop(arn)[0].close()
                     opened = None
                 if opened is None:
@@ -74,7 +75,7 @@ class Balancers:
             names = certificates.issued_domains(listener.certificate or "arn::::::")
             if names is None:
                 return
-            context = authority.server_context([*names, balancer.dns_name])
+            context = authority.server_context([*names, balancer.dns_name], expired=_presented(listener)[1])
 
         def answer(request: Request) -> Response | None:
             if self._cloud.is_silent(region):
@@ -88,7 +89,7 @@ class Balancers:
             socket = Listener(answer, aws_port, context, self._ports.get(listener.arn, 0))
         except OSError:  # somebody took the port while it was closed; clients ask DNS for the new one
             socket = Listener(answer, aws_port, context)
-        self._open[listener.arn] = (socket, listener.certificate)
+        self._open[listener.arn] = (socket, _presented(listener))
         self._ports[listener.arn] = socket.port
 
     def close_all(self) -> None:
@@ -187,6 +188,12 @@ class Balancers:
         return bool(used) and not self._cloud.is_cut(region) and all(targets.healthy(arn) for arn in used)
 
 
+def _presented(listener: Any) -> tuple[str | None, bool]:
+    """A listener's certificate, and whether that has expired."""
+    arn = listener.certificate
+    return arn, bool(arn) and certificates.expired(arn)
+
+
 def dimension(arn: str) -> str:
     """What the metrics' dimension LoadBalancer has for this ARN: app/name/id."""
     return arn.partition(":loadbalancer/")[2]
@@ -240,6 +247,7 @@ def install(cloud: Cloud) -> None:
     cloud.on_cut(lambda _: found.sync())
     cloud.on_restore(found.sync)
     cloud.on_stop(found.close_all)
+    faults.on_change(found.sync)
     cloud.route("GET", "load-balancers", lambda _: found.overview())
     cloud.route("GET", "authority", lambda _: {"pem": authority.root_pem()})
 

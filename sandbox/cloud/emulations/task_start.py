@@ -111,7 +111,7 @@ def secret_text(place: Place, arn: str, stage: str = "", version: str = "") -> s
         found = backend.get_secret_value(arn, version, stage)
     except (JsonRESTError, ServiceException) as error:
         raise StartFailure(f"{failed}{_error(error)}") from error
-    if not key_enabled(place.region, _key_of(backend.secrets[arn], place.region)):
+    if not key_enabled(place.region, key_of(backend.secrets[arn])):
         raise StartFailure(f"{failed}AccessDeniedException: Access to KMS is not allowed")
     return str(found["SecretString"])
 
@@ -121,7 +121,7 @@ def _error(error: Exception) -> str:
     return f"{code}: {getattr(error, 'message', error)}"
 
 
-def _key_of(secret: Any, region: str) -> str | None:
+def key_of(secret: Any) -> str | None:
     """The KMS key that encrypts a secret in this region; a replica has its own."""
     if isinstance(secret, ReplicaSecret):
         key = secret.config.get("KmsKeyId")

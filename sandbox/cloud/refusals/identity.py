@@ -1,4 +1,4 @@
-"""IAM, KMS and Secrets Manager. Sources: IAM user guide, "IAM and AWS STS quotas"; KMS API reference."""
+"""IAM, KMS and Secrets Manager. Sources: IAM user guide, "IAM and AWS STS quotas"; API references."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
+from moto.secretsmanager.models import secretsmanager_backends
 
 from sandbox.cloud.context import ACCOUNT, AwsError
+from sandbox.cloud.emulations import task_start
 from sandbox.cloud.refusals import policies
 from sandbox.cloud.refusals.rule import Parameters, refuses
 
@@ -108,3 +110,34 @@ def _secret_name(parameters: Parameters, _: str) -> None:
             "ValidationException",
             "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!",
         )
+
+
+@refuses("secretsmanager", "CreateSecret", "PutSecretValue", "UpdateSecret")
+def _encryptable(parameters: Parameters, region: str) -> None:
+    if _disabled(_key_of_secret(parameters, region), region):
+        raise AwsError(
+            "EncryptionFailure",
+            "Secrets Manager can't encrypt the protected secret text using the provided KMS key. Check that the KMS "
+            "key is available, enabled, and not in an invalid state.",
+        )
+
+
+@refuses("secretsmanager", "GetSecretValue")
+def _decryptable(parameters: Parameters, region: str) -> None:
+    if _disabled(_key_of_secret(parameters, region), region):
+        raise AwsError(
+            "DecryptionFailure",
+            "Secrets Manager can't decrypt the protected secret text using the provided KMS key.",
+        )
+
+
+def _key_of_secret(parameters: Parameters, region: str) -> str | None:
+    """The key that a request names, else that of the secret it is about; None for AWS's own."""
+    if "SecretId" not in parameters or "KmsKeyId" in parameters:
+        return parameters.get("KmsKeyId")
+    secret = secretsmanager_backends[ACCOUNT][region].secrets.get(parameters["SecretId"])
+    return None if secret is None else task_start.key_of(secret)
+
+
+def _disabled(key_id: str | None, region: str) -> bool:
+    return not task_start.key_enabled(region, key_id)
