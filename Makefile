@@ -41,6 +41,7 @@ docs: setup
 	.venv/bin/python -m tests.components.diagram > docs/diagram.md
 	.venv/bin/python -m tests.components.settings_page > docs/settings.md
 	.venv/bin/python -m scripts.rehearsal.fault_page > docs/faults.md
+	.venv/bin/python -m tests.components.access_page > docs/access.md
 
 requirements: setup
 	@sh tools/requirements.sh

@@ -17,15 +17,14 @@ EVENT_SECONDS = 60
 # The longest that SQS keeps a message: whoever comes back from a holiday still finds what failed.
 DEAD_LETTER_SECONDS = 14 * 24 * 3600
 # What Lambda itself needs to attach a function to a network ("Giving Lambda functions access to resources in an
-# Amazon VPC", Lambda developer guide). EC2 offers no narrower resource for describing and deleting.
-NETWORK_ACTIONS = (
+# Amazon VPC", Lambda developer guide). Interfaces come and go, so they cannot be named; looking knows no resource.
+ATTACH_ACTIONS = (
     "ec2:CreateNetworkInterface",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSubnets",
     "ec2:DeleteNetworkInterface",
     "ec2:AssignPrivateIpAddresses",
     "ec2:UnassignPrivateIpAddresses",
 )
+LOOK_ACTIONS = ("ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +129,12 @@ class ScheduledFunction(pulumi.ComponentResource):
             policies.allow("DeadLetters", ["sqs:SendMessage"], [letters_arn]),
         ]
         if self._args.network is not None:
-            arn = f"arn:aws:lambda:{self._args.region}:{self._args.account_id}:function:{self._function}"
-            own += [policies.allow("AttachNetwork", NETWORK_ACTIONS, ["*"]), only_lambda_itself(arn)]
+            place = f"{self._args.region}:{self._args.account_id}"
+            own += [
+                policies.allow("AttachNetwork", ATTACH_ACTIONS, [f"arn:aws:ec2:{place}:*/*"]),
+                policies.allow("LookAtNetwork", LOOK_ACTIONS, ["*"]),
+                only_lambda_itself(f"arn:aws:lambda:{place}:function:{self._function}"),
+            ]
         return policies.document(*own, *statements)
 
     def _deploy(
@@ -232,12 +235,12 @@ class ScheduledFunction(pulumi.ComponentResource):
 def only_lambda_itself(function_arn: str) -> dict[str, Any]:
     """Deny the function's own code what its role allows for the network: only the Lambda service needs it.
 
-    Source: the same page as NETWORK_ACTIONS, which recommends this condition.
+    Source: the same page as ATTACH_ACTIONS, which recommends this condition.
     """
     return {
         "Sid": "NotTheCode",
         "Effect": "Deny",
-        "Action": list(NETWORK_ACTIONS),
+        "Action": [*ATTACH_ACTIONS, *LOOK_ACTIONS],
         "Resource": ["*"],
         "Condition": {"ArnEquals": {"lambda:SourceFunctionArn": [function_arn]}},
     }

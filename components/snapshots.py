@@ -140,19 +140,20 @@ def statements(args: SnapshotCycleArgs, key_arn: str) -> list[dict[str, Any]]:
 
 
 def _keys(args: SnapshotCycleArgs, key_arn: str) -> list[dict[str, Any]]:
-    """Decrypt there, encrypt here, through RDS only. The primary's key is known by its alias: nothing of this stack
+    """Let RDS decrypt there and encrypt here: it uses keys under a grant that its caller makes, who needs no more than
+    that ("AWS KMS key management", RDS user guide). The primary's key is known by its alias: nothing of this stack
     reads what the other one exports."""
     through_there = {"kms:ViaService": f"rds.{args.source_region}.amazonaws.com"}
     through_here = {"kms:ViaService": f"rds.{args.region}.amazonaws.com"}
     by_alias = {"kms:ResourceAliases": naming.data_key_alias(args.source_short_name)}
     source_keys = [f"arn:aws:kms:{args.source_region}:{args.account_id}:key/*"]
-    use = ["kms:DescribeKey", "kms:Decrypt", "kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"]
+    look, grant = ["kms:DescribeKey"], ["kms:CreateGrant"]
     aliased: Mapping[str, Any] = {"ForAnyValue:StringEquals": by_alias}
     return [
-        policies.allow("SourceKey", use[:2], source_keys, {**aliased, "StringEquals": through_there}),
-        policies.allow("SourceKeyGrants", ["kms:CreateGrant"], source_keys, {**aliased, **_for_aws(through_there)}),
-        policies.allow("CopyKey", use, [key_arn], {"StringEquals": through_here}),
-        policies.allow("CopyKeyGrants", ["kms:CreateGrant"], [key_arn], _for_aws(through_here)),
+        policies.allow("SourceKey", look, source_keys, {**aliased, "StringEquals": through_there}),
+        policies.allow("SourceKeyGrants", grant, source_keys, {**aliased, **_for_aws(through_there)}),
+        policies.allow("CopyKey", look, [key_arn], {"StringEquals": through_here}),
+        policies.allow("CopyKeyGrants", grant, [key_arn], _for_aws(through_here)),
     ]
 
 

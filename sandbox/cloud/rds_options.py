@@ -6,17 +6,17 @@ Unless a line says otherwise the rule is that of the member in the API reference
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from moto.iam.models import iam_backends
 from moto.rds.exceptions import InvalidParameterCombination, InvalidParameterValue
 from moto.rds.models import RDSBackend
 
 from sandbox.cloud import rds_rules
+from sandbox.cloud.access import service_needs
 from sandbox.cloud.context import ACCOUNT
+from sandbox.cloud.emulations import access
 
 DAY: Final = 24 * 60  # minutes
 LEAST_WINDOW: Final = 30
@@ -34,7 +34,7 @@ Options = Mapping[str, Any]
 def check_options(backend: RDSBackend, told: Options, now: Options) -> None:
     """Refuse what an instance may not have; `now | told` is what it would have."""
     check_windows(told, now)
-    _check_monitoring(told, now)
+    _check_monitoring(backend.region_name, told, now)
     _check_insights(backend, told, now)
     logs = told.get("enable_cloudwatch_logs_exports") or []
     changed = told.get("cloudwatch_logs_export_configuration") or {}
@@ -92,7 +92,7 @@ def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 # -- monitoring -------------------------------------------------------------------------------------------------------
-def _check_monitoring(told: Options, now: Options) -> None:
+def _check_monitoring(region: str, told: Options, now: Options) -> None:
     wanted = {**now, **told}
     interval, role = wanted.get("monitoring_interval") or 0, wanted.get("monitoring_role_arn")
     if interval not in MONITORING_SECONDS:
@@ -106,17 +106,17 @@ def _check_monitoring(told: Options, now: Options) -> None:
         raise InvalidParameterCombination(
             "You must specify a MonitoringInterval value other than 0 when you specify a MonitoringRoleARN value."
         )
-    if told.get("monitoring_role_arn") and not _may_monitor(str(role)):
+    if told.get("monitoring_role_arn") and not _may_monitor(region, str(role), str(wanted["db_instance_identifier"])):
         # The plugin waits for this text to go away: internal/service/rds/instance.go.
         raise InvalidParameterValue(
             "IAM role ARN value is invalid or does not include the required permissions for: ENHANCED_MONITORING"
         )
 
 
-def _may_monitor(arn: str) -> bool:
-    roles = iam_backends[ACCOUNT]["aws"].roles.values()
-    trust = next((role.assume_role_policy_document for role in roles if role.arn == arn), None)
-    return trust is not None and MONITORING_SERVICE in json.dumps(json.loads(trust))
+def _may_monitor(region: str, role: str, database: str) -> bool:
+    """Whether the role lets RDS write figures on behalf of this database."""
+    trusted = access.may_assume(role, MONITORING_SERVICE, f"arn:aws:rds:{region}:{ACCOUNT}:db:{database}")
+    return trusted and access.running().ask(role, service_needs.enhanced_monitoring(region)) is None
 
 
 def _check_insights(backend: RDSBackend, told: Options, now: Options) -> None:

@@ -27,7 +27,7 @@ from sandbox.clock import Clock
 from sandbox.cloud import constraints, refusals, requests, tunnel
 from sandbox.cloud.accounting import Call, Ledger, Origin, attribute, read_body
 from sandbox.cloud.context import ACCOUNT, AwsError, BadRequest, Cloud
-from sandbox.cloud.emulations import authority, faults, pressure
+from sandbox.cloud.emulations import access, authority, faults, pressure
 from sandbox.cloud.recording import Recording
 
 # In order of installation: later ones may use the earlier.
@@ -35,6 +35,7 @@ EMULATIONS = (
     "account",
     "keys",
     "roles",
+    "access",
     "faults",
     "pressure",
     "zone_capacity",
@@ -146,6 +147,8 @@ class Gate:
             faults.raise_injected(self._cloud, environ, origin)
             if request is not None:
                 constraints.check(request)
+            access.running().check(environ, origin, request)
+            if request is not None:
                 refusals.check(request, origin.region)
             handler = self._cloud.operations.get((origin.service, origin.operation))
             if handler is None:

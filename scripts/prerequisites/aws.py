@@ -314,9 +314,7 @@ class Aws:
             iam.create_role(
                 RoleName=name,
                 Description="Replicates the Pulumi state into the other region",
-                AssumeRolePolicyDocument=json.dumps(
-                    documents.replication_trust(project.standby.account, project.state_bucket)
-                ),
+                AssumeRolePolicyDocument=json.dumps(documents.replication_trust()),
                 Tags=[{"Key": key, "Value": value} for key, value in TAGS.items()],
             )
         permissions = documents.replication_permissions(

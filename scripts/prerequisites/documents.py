@@ -48,17 +48,14 @@ def tls_only(bucket: str) -> Document:
     )
 
 
-def replication_trust(account: str, bucket: str) -> Document:
-    """Only S3, and only on behalf of this bucket, may take the replication role."""
+def replication_trust() -> Document:
+    """S3 may take the replication role. Without a condition: S3 documents none that it meets for replication ("Setting
+    up permissions for live replication", S3 user guide), and one that it does not meet would stop it silently."""
     return _document(
         {
             "Effect": "Allow",
             "Principal": {"Service": "s3.amazonaws.com"},
             "Action": "sts:AssumeRole",
-            "Condition": {
-                "StringEquals": {"aws:SourceAccount": account},
-                "ArnLike": {"aws:SourceArn": bucket_arn(bucket)},
-            },
         }
     )
 

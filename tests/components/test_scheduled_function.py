@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.scheduled_function import LOG_DAYS, NETWORK_ACTIONS
+from components.scheduled_function import ATTACH_ACTIONS, LOG_DAYS, LOOK_ACTIONS
 from tests.components.examples import ACCOUNT, SOUTH_AFRICA
 from tests.components.program import Program
 from tests.components.recording import Recording
@@ -83,8 +83,9 @@ def test_ticks_come_on_time_and_are_not_repeated(recording: Recording, name: str
 
 
 def test_only_a_function_in_the_network_may_attach_itself_to_it(recording: Recording) -> None:
-    attach = granted(recording, "database-roles-runs")["AttachNetwork"]
-    assert attach["Action"] == list(NETWORK_ACTIONS)
+    granted_there = granted(recording, "database-roles-runs")
+    assert granted_there["AttachNetwork"]["Action"] == list(ATTACH_ACTIONS)
+    assert granted_there["LookAtNetwork"]["Action"] == list(LOOK_ACTIONS)
     assert not {"AttachNetwork", "NotTheCode"} & set(granted(recording, "snapshots-runs"))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 
 from tests.components.program import Program
 from tests.components.recording import Recorded, Recording
-from tests.sandbox import traffic_platform
+from tests.sandbox import roles, traffic_platform
 from tests.sandbox.alarm_lab import ACCOUNT, Lab
 from tests.sandbox.traffic_platform import Platform
 from tests.sandbox.traffic_world import DIGEST, DOMAIN, KENYA, SOUTH_AFRICA, World, forward, image, wait
@@ -284,10 +283,9 @@ def noun(name: str) -> str:
 def running_stage() -> Iterator[Stage]:
     """kenya serves, south-africa stands by; everything is well."""
     with traffic_platform.running_platform(SPEED) as platform:
-        services = {"Service": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]}
-        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": services}
-        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        platform.world.client("iam", "us-east-1").create_role(RoleName="function", AssumeRolePolicyDocument=trust)
+        iam = platform.world.client("iam", "us-east-1")
+        roles.make(iam, "function", "lambda.amazonaws.com", "scheduler.amazonaws.com")
+        roles.make(iam, "replication", "s3.amazonaws.com")
         stage = Stage(platform, Program("kenya", False).recorded(), Program("south-africa", True).recorded())
         stage.build()
         wait(lambda: platform.target_states() == ["healthy"], 40, "a healthy target", platform.target_states)

@@ -114,7 +114,10 @@ class Lab:
     # -- identity and keys --------------------------------------------------------------------------------------------
     def role(self, service: str) -> Made:
         trust = document("sts:AssumeRole", Principal={"Service": service})
-        return self.make("aws:iam/role:Role", name=self.name("role"), assumeRolePolicy=trust)
+        made = self.make("aws:iam/role:Role", name=self.name("role"), assumeRolePolicy=trust)
+        everything = document("*", Resource="*")
+        self.aws("iam").put_role_policy(RoleName=made.id, PolicyName="everything", PolicyDocument=everything)
+        return made
 
     @cached_property
     def key(self) -> str:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tests.sandbox import roles
 from tests.sandbox.traffic_world import KENYA, SOUTH_AFRICA, Site, World, hosted_zone, wait
 
 ACCOUNT: Final = "123456789012"
@@ -52,16 +53,10 @@ def _archive() -> bytes:
     return content.getvalue()
 
 
-def _trust(service: str) -> str:
-    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
 def _identities(world: World, things: Things) -> None:
     iam = world.client("iam", "us-east-1")
     for name, service in (("function", "lambda.amazonaws.com"), ("task", "ecs-tasks.amazonaws.com")):
-        made = iam.create_role(RoleName=f"{name}-role", AssumeRolePolicyDocument=_trust(service))
-        things[f"{name}_role"] = made["Role"]["Arn"]
+        things[f"{name}_role"] = roles.make(iam, f"{name}-role", service)
     statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.put_role_policy(RoleName="task-role", PolicyName="read", PolicyDocument=policy)

@@ -42,7 +42,7 @@ def test_a_replica_key_without_its_alias(world: World, aws: Aws) -> None:
 
 def test_a_replication_role_without_its_permissions(world: World, aws: Aws, project: Project) -> None:
     iam, name = world.client("iam", GLOBAL), replication_role(project)
-    trust = documents.replication_trust(project.standby.account, project.state_bucket)
+    trust = documents.replication_trust()
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
     assert not aws.look().replication_role
     aws.make_replication_role(*(f"arn:aws:kms:{region}:123456789012:key/mrk-1" for region in (SOUTH_AFRICA, KENYA)))

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.cloud import bucket_policy
 from sandbox.cloud.bucket_policy import Decision
-from tests.sandbox import traffic_world
+from tests.sandbox import roles, traffic_world
 from tests.sandbox.traffic_world import KENYA, SOUTH_AFRICA, World, wait
 
 SOURCE, TARGET = "recordings", "recordings-replica"
@@ -23,6 +23,7 @@ ROLE = "arn:aws:iam::123456789012:role/replication"
 def world() -> Iterator[World]:
     """A cloud in which a modelled minute lasts a second: a replication half a second."""
     with traffic_world.running(speed=60) as running:
+        roles.make(running.client("iam", "us-east-1"), "replication", "s3.amazonaws.com")
         yield running
         running.assert_sound()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sandbox import traffic_platform, traffic_world
+from tests.sandbox import roles, traffic_platform, traffic_world
 from tests.sandbox.alarm_lab import Lab
 from tests.sandbox.traffic_platform import Platform
 from tests.sandbox.traffic_world import DOMAIN, KENYA, SOUTH_AFRICA, wait
@@ -229,6 +229,7 @@ def test_replication_is_measured_in_the_region_that_aws_names(lab: Lab) -> None:
         "SourceSelectionCriteria": {"SseKmsEncryptedObjects": {"Status": "Enabled"}},
         "Destination": destination,
     }
+    roles.make(lab.client("iam"), "replication", "s3.amazonaws.com")
     lab.client("s3").put_bucket_replication(
         Bucket="audio",
         ReplicationConfiguration={"Role": "arn:aws:iam::123456789012:role/replication", "Rules": [rule]},

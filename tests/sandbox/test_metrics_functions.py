@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sandbox import traffic_world
+from tests.sandbox import roles, traffic_world
 from tests.sandbox.alarm_lab import ACCOUNT, Lab
 from tests.sandbox.traffic_world import SOUTH_AFRICA, wait
 
@@ -30,10 +30,8 @@ def handler(event, context):
 def lab() -> Iterator[Lab]:
     """A cloud in which a modelled minute lasts 0.1 s."""
     with traffic_world.running() as world:
-        services = {"Service": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]}
-        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": services}
-        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        world.client("iam", "us-east-1").create_role(RoleName="function", AssumeRolePolicyDocument=trust)
+        iam = world.client("iam", "us-east-1")
+        roles.make(iam, "function", "lambda.amazonaws.com", "scheduler.amazonaws.com")
         yield Lab(world, SOUTH_AFRICA)
         world.assert_sound()
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from components.database_logging import monitoring_policy
 from sandbox.cloud import rds_rules
 from tests.sandbox.database_estate import Estate, gone, running_estate
+from tests.sandbox.roles import make
 from tests.sandbox.traffic_world import KENYA, SOUTH_AFRICA
 
 
@@ -22,17 +24,19 @@ def estate() -> Iterator[Estate]:
 
 def role(estate: Estate, service: str) -> str:
     """The ARN of a role that `service` may take on."""
-    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    made = estate.world.client("iam", KENYA).create_role(
-        RoleName=service.replace(".", "-"), AssumeRolePolicyDocument=document
-    )
-    return str(made["Role"]["Arn"])
+    return make(estate.world.client("iam", KENYA), service.replace(".", "-"), service)
 
 
 @pytest.fixture(scope="module")
 def roles(estate: Estate) -> dict[str, str]:
-    return {name: role(estate, f"{name}.amazonaws.com") for name in ("monitoring.rds", "lambda")}
+    """By the service that may take them on; `powerless` is monitoring's without the right to write figures."""
+    found = {name: role(estate, f"{name}.amazonaws.com") for name in ("monitoring.rds", "lambda")}
+    policy = json.loads(monitoring_policy(KENYA, "123456789012"))
+    policy["Statement"][1]["Action"].remove("logs:PutLogEvents")
+    iam = estate.world.client("iam", KENYA)
+    powerless = make(iam, "powerless", "monitoring.rds.amazonaws.com", allowed=None)
+    iam.put_role_policy(RoleName="powerless", PolicyName="monitoring", PolicyDocument=json.dumps(policy))
+    return {**found, "powerless": powerless}
 
 
 VALUE, COMBINATION = "InvalidParameterValue", "InvalidParameterCombination"
@@ -55,6 +59,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"MonitoringInterval": 7, "MonitoringRoleArn": "monitoring.rds"}, VALUE, "Invalid monitoring interval: 7"),
     ({"MonitoringRoleArn": "monitoring.rds"}, COMBINATION, "MonitoringInterval value other than 0"),
     ({"MonitoringInterval": 60, "MonitoringRoleArn": "lambda"}, VALUE, "ENHANCED_MONITORING"),
+    ({"MonitoringInterval": 60, "MonitoringRoleArn": "powerless"}, VALUE, "ENHANCED_MONITORING"),
     ({"MonitoringInterval": 60, "MonitoringRoleArn": "arn:aws:iam::123456789012:role/none"}, VALUE, "ENHANCED_MON"),
     ({DAYS: 7}, COMBINATION, "To enable Performance Insights"),
     ({INSIGHTS: True, DAYS: 8}, VALUE, "Invalid Performance Insights retention period: 8"),

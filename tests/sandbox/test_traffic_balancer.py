@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sandbox import traffic_world
+from tests.sandbox import roles, traffic_world
 from tests.sandbox.traffic_world import DIGEST, DOMAIN, KENYA, Reply, Site, World, fixed, forward, image, wait
 
 NOBODY = (OSError, http.client.HTTPException)  # refused, or closed without an answer
@@ -92,6 +92,7 @@ def started() -> Iterator[Front]:
         site = Site(world, KENYA)
         site.build_network()
         site.build_balancer(traffic_world.hosted_zone(world))
+        roles.make(world.client("iam", "us-east-1"), "execution", "ecs-tasks.amazonaws.com")
         site.client("ecs").create_cluster(clusterName="main")
         for name in ("crisis-detection", "sync"):
             world.control("POST", "registry", {"image": image(name), "digest": DIGEST})

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.sandbox import traffic_world
+from tests.sandbox import roles, traffic_world
 from tests.sandbox.traffic_world import APPLICATION_PASSWORD, DIGEST, DOMAIN, KENYA, Site, World, forward, image, wait
+
+EXECUTION_ROLE = "arn:aws:iam::123456789012:role/execution"
 
 
 @dataclass
@@ -41,13 +43,13 @@ class Platform:
         } | changes
         return {name: value for name, value in members.items() if value is not None}
 
-    def define(self, service: str = "api-gateway", **changes: Any) -> str:
-        """A task definition; `changes` go into its container."""
+    def define(self, service: str = "api-gateway", *, execution: str = EXECUTION_ROLE, **changes: Any) -> str:
+        """A task definition with this execution role; `changes` go into its container."""
         made = self.site.client("ecs").register_task_definition(
             family=service,
             networkMode="awsvpc",
             requiresCompatibilities=["FARGATE"],
-            executionRoleArn="arn:aws:iam::123456789012:role/execution",
+            executionRoleArn=execution,
             cpu="256",
             memory="512",
             containerDefinitions=[self.container(service, **changes)],
@@ -104,6 +106,7 @@ def running_platform(speed: float = traffic_world.SPEED) -> Iterator[Platform]:
         site.rule(100, forward(group))
         for name in ("api-gateway", "crisis-detection", "sync"):
             world.control("POST", "registry", {"image": image(name), "digest": DIGEST})
+        roles.make(world.client("iam", "us-east-1"), EXECUTION_ROLE.rpartition("/")[2], "ecs-tasks.amazonaws.com")
         site.client("ecs").create_cluster(clusterName="main")
         registry = site.secret("registry", {"username": "robot", "password": "token"})
         values = {

@@ -264,11 +264,10 @@ def statements(document: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def test_only_s3_for_this_bucket_may_take_the_replication_role() -> None:
-    (statement,) = statements(documents.replication_trust(ACCOUNT, "state"))
+def test_only_s3_may_take_the_replication_role_and_under_no_condition_it_might_not_meet() -> None:
+    (statement,) = statements(documents.replication_trust())
     assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
-    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
-    assert statement["Condition"]["ArnLike"] == {"aws:SourceArn": "arn:aws:s3:::state"}
+    assert "Condition" not in statement
 
 
 def test_the_replication_role_may_do_no_more_than_replicate() -> None:

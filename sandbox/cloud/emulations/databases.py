@@ -40,6 +40,7 @@ INSIGHTS = (
 COMPARED_OPTIONS = (
     *INSIGHTS,
     "allocated_storage",
+    "db_instance_identifier",
     "engine_version",
     "monitoring_interval",
     "monitoring_role_arn",

@@ -13,14 +13,15 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.flow_logs import FlowLogsBackend
 from moto.elbv2.exceptions import ELBClientError
 from moto.elbv2.models import ELBv2Backend
-from moto.iam.models import iam_backends
 from moto.logs.models import logs_backends
 from moto.s3.exceptions import CrossLocationLoggingProhibited, InvalidTargetBucketForLogging, S3ClientError
 from moto.s3.models import FakeBucket, S3Backend, s3_backends
 from moto.s3.responses import S3Response
 
 from sandbox.cloud import bucket_policy
+from sandbox.cloud.access import service_needs
 from sandbox.cloud.context import ACCOUNT, Cloud
+from sandbox.cloud.emulations import access
 from sandbox.cloud.emulations.patching import replace
 
 LOAD_BALANCERS: Final = "logdelivery.elasticloadbalancing.amazonaws.com"
@@ -146,39 +147,16 @@ def _install_flow_logs() -> None:
     def create_flow_logs(self: Any, **given: Any) -> Any:
         if given["log_destination_type"] not in (None, "cloud-watch-logs"):
             raise NotImplementedError("the sandbox's flow logs go to log groups")
-        role = next((found for found in _roles() if found.arn == given["deliver_logs_permission_arn"]), None)
-        if role is None or not _trusts(role, self.region_name):
+        role, region = str(given["deliver_logs_permission_arn"]), self.region_name
+        if not access.may_assume(role, FLOW_LOGS, f"arn:aws:ec2:{region}:{ACCOUNT}:vpc-flow-log/fl-0"):
             raise EC2ClientError("InvalidParameter", "Unable to assume given IAM role")
         made, failed = create(self, **given)
-        reached = _may_write(role, str(given["log_destination"]))
+        group = str(given["log_destination"]).split(":", 6)[6]
+        exists = group in logs_backends[ACCOUNT][region].groups
+        reached = exists and access.running().ask(role, service_needs.flow_log(region, group)) is None
         for flow_log in made:
             flow_log.deliver_logs_status = "SUCCESS" if reached else "FAILED"
             flow_log.deliver_logs_error_message = None if reached else "Access error"
         return made, failed
 
     replace(FlowLogsBackend, create_flow_logs=create_flow_logs)
-
-
-def _roles() -> list[Any]:
-    return list(iam_backends[ACCOUNT]["aws"].roles.values())
-
-
-def _trusts(role: Any, region: str) -> bool:
-    source = f"arn:aws:ec2:{region}:{ACCOUNT}:vpc-flow-log/fl-0"
-    facts = {"aws:sourceaccount": ACCOUNT, "aws:sourcearn": source}
-    trust = json.loads(role.assume_role_policy_document)
-    for statement in trust["Statement"]:
-        statement["Resource"] = "*"
-    return bucket_policy.admits(json.dumps(trust), FLOW_LOGS, "sts:AssumeRole", "role", facts)
-
-
-def _may_write(role: Any, group_arn: str) -> bool:
-    """Whether the log group exists and the role's inline policies let it be written."""
-    _, _, _, region, _, _, name = group_arn.split(":", 6)
-    documents = [json.loads(text) for text in role.policies.values()]
-    granted = [statement | {"Principal": "*"} for document in documents for statement in document["Statement"]]
-    policy = json.dumps({"Statement": granted})
-    stream = f"{group_arn}:log-stream:eni"
-    actions = ("logs:CreateLogStream", "logs:PutLogEvents")
-    allowed = all(bucket_policy.admits(policy, FLOW_LOGS, action, stream, {}) for action in actions)
-    return allowed and name in logs_backends[ACCOUNT][region].groups

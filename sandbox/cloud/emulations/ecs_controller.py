@@ -119,7 +119,7 @@ class Controller:
 
         def read_secret(arn: str) -> str | None:
             try:
-                return task_start.secret_text(task.place, arn)
+                return task_start.secret_text(task.place, task_start.role_of(task.definition, "task"), arn)
             except task_start.StartFailure:  # no value yet, or no way there: the application goes on without
                 return None
 

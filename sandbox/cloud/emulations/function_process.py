@@ -22,8 +22,9 @@ from typing import Any
 from uuid import uuid4
 
 from sandbox.cloud import function_runtime
+from sandbox.cloud.access import service_needs
 from sandbox.cloud.context import Cloud
-from sandbox.cloud.emulations import database_route, databases
+from sandbox.cloud.emulations import access, database_route, databases
 from sandbox.cloud.emulations.task_start import Place
 from sandbox.reaper import MARK
 
@@ -138,8 +139,9 @@ class Processes:
 
     def _outcome(self, invocation: Invocation, answer: dict[str, Any] | None, place: Path) -> Outcome:
         log = (place / "log").read_bytes()
-        with (self.directory / f"{invocation.region}-{invocation.name}.log").open("ab") as kept:
-            kept.write(f"START RequestId: {invocation.request_id}\n".encode() + log)
+        if _may_log(invocation.function):
+            with (self.directory / f"{invocation.region}-{invocation.name}.log").open("ab") as kept:
+                kept.write(f"START RequestId: {invocation.request_id}\n".encode() + log)
         if answer is None:
             message = f"RequestId: {invocation.request_id} Error: Runtime exited without providing a reason"
             answer = {"error": {"errorMessage": message, "errorType": "Runtime.ExitError"}}
@@ -179,6 +181,13 @@ class Processes:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
             "LAMBDA_TASK_ROOT": str(self._unpack(function)),
         }
+
+
+def _may_log(function: Any) -> bool:
+    """Whether the function's role lets Lambda write its log; without it a function runs, and leaves none."""
+    group = getattr(function, "logging_config", {}).get("LogGroup") or function.logs_group_name
+    needs = service_needs.writing_log(str(function.region), str(group), "$LATEST")
+    return access.running().ask(str(function.role), needs, str(function.function_name)) is None
 
 
 def principal(function: str) -> str:

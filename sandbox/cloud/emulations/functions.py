@@ -19,9 +19,10 @@ from moto.awslambda.exceptions import InvalidParameterValueException, LambdaClie
 from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 
 from sandbox.clock import minutes
+from sandbox.cloud.access import queue_needs, service_needs
 from sandbox.cloud.accounting import Origin
 from sandbox.cloud.context import ACCOUNT, Cloud
-from sandbox.cloud.emulations import queues
+from sandbox.cloud.emulations import access, queues
 from sandbox.cloud.emulations.function_process import Invocation, Outcome, Processes, principal
 from sandbox.cloud.emulations.measurements import record
 from sandbox.cloud.emulations.patching import replace
@@ -85,6 +86,10 @@ class Functions:
         An asynchronous caller waits for a free slot instead, as Lambda's queue of events does.
         """
         invocation = Invocation(function, _places(function))
+        own = {"lambda:sourcefunctionarn": (str(function.function_arn),)}
+        access.running().begin(
+            principal(function.function_name), access.Session(str(function.role), str(function.function_name), own)
+        )
         self._begin(invocation, wait_for_slot)
         started, at = time.time(), self.cloud.clock.epoch()
         try:
@@ -163,7 +168,8 @@ class Functions:
             "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
             "responsePayload": json.loads(outcome.payload),
         }
-        if not queues.put_aside(queue, json.dumps(record_of_it)):
+        allowed = access.running().ask(str(function.role), queue_needs.using(queue, "SendMessage")) is None
+        if not (allowed and queues.put_aside(queue, json.dumps(record_of_it))):
             failure = {"DestinationDeliveryFailures": (1.0, "Count")}
             self._measure(function, failure, self.cloud.clock.epoch())
 
@@ -262,6 +268,7 @@ def _install_changes(functions: Functions) -> None:
     def create_function(self: LambdaBackend, spec: dict[str, Any]) -> LambdaFunction:
         if spec.get("PackageType", "Zip") != "Zip" or spec.get("Layers") or spec.get("Publish"):
             raise NotImplementedError("the sandbox's functions are unpublished zip archives without layers")
+        _check_role(str(spec["Role"]), self.region_name, spec.get("VpcConfig") or {})
         function = create(self, spec)
         _check_archive(function)
         _keep_what_moto_drops(function, spec)
@@ -282,6 +289,7 @@ def _install_changes(functions: Functions) -> None:
     ) -> Any:
         function = self.get_function(function_name, qualifier)
         _check_idle(function)
+        _check_role(str(body.get("Role") or function.role), self.region_name, body.get("VpcConfig") or {})
         answer = change(self, function_name, qualifier, body)
         functions.updated(function, "lambda.create_vpc" if "VpcConfig" in body else "lambda.create")
         return answer and function.get_configuration()
@@ -291,7 +299,9 @@ def _install_changes(functions: Functions) -> None:
     def put_function_event_invoke_config(
         self: LambdaBackend, function_name: str, config: dict[str, Any]
     ) -> dict[str, Any]:
-        self.get_function(function_name).event_invoke_config.clear()  # moto would go on answering with the first
+        function = self.get_function(function_name)
+        _check_destination(function, config)
+        function.event_invoke_config.clear()  # moto would go on answering with the first
         return put(self, function_name, config)
 
     replace(
@@ -301,6 +311,30 @@ def _install_changes(functions: Functions) -> None:
         update_function_configuration=update_function_configuration,
         put_function_event_invoke_config=put_function_event_invoke_config,
     )
+
+
+def _check_role(role: str, region: str, network: dict[str, Any]) -> None:
+    """Lambda must be able to assume the role, and to attach the function to its network with it."""
+    if not access.may_assume(role, "lambda.amazonaws.com"):
+        raise InvalidParameterValueException("The role defined for the function cannot be assumed by Lambda.")
+    if not network.get("SubnetIds"):
+        return
+    needs = service_needs.network_interfaces(region, network["SubnetIds"], network.get("SecurityGroupIds") or ())
+    refusal = access.running().ask(role, needs)
+    if refusal is not None:
+        action = refusal.need.action.removeprefix("ec2:")
+        raise InvalidParameterValueException(
+            f"The provided execution role does not have permissions to call {action} on EC2"
+        )
+
+
+def _check_destination(function: LambdaFunction, config: dict[str, Any]) -> None:
+    """Lambda looks whether the role may send to the destination before there is anything to send."""
+    queue = ((config.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
+    if queue and not access.running().allows(str(function.role), queue_needs.using(queue, "SendMessage")):
+        raise InvalidParameterValueException(
+            f"The function's execution role does not have permissions to call SendMessage on {queue}"
+        )
 
 
 def _check_archive(function: LambdaFunction) -> None:

@@ -1,6 +1,6 @@
 """S3: bucket policies evaluated as IAM does, and live replication of new versions and delete markers.
 
-Not modelled: the replication role's permissions, replica modification sync, replication of later tag changes, and
+Not modelled: replica modification sync, replication of later tag changes, and
 filters by tag. A configuration that asks for what is not modelled is refused.
 """
 
@@ -19,7 +19,10 @@ from moto.s3.responses import S3Response
 
 from sandbox.clock import minutes
 from sandbox.cloud import bucket_policy
+from sandbox.cloud.access import object_needs
+from sandbox.cloud.access.policy import Need
 from sandbox.cloud.context import ACCOUNT, Cloud
+from sandbox.cloud.emulations import access
 from sandbox.cloud.emulations.measurements import record
 from sandbox.cloud.emulations.patching import replace
 from sandbox.cloud.emulations.task_start import key_enabled
@@ -169,7 +172,8 @@ class Replication:
         if not any(kept is version for kept in bucket.keys.getlist(version.name, [])):
             return  # deleted meanwhile
         target = _bucket(rule.target)
-        if target is None or not target.is_versioned or not _keys_usable(bucket, target, version, rule):
+        usable = target is not None and target.is_versioned and _keys_usable(bucket, target, version, rule)
+        if target is None or not usable or not _role_may(bucket, target, version, rule):
             _set_status(version, "FAILED")
             self._count(bucket, rule, failed=True)
             return
@@ -200,6 +204,26 @@ def _keys_usable(bucket: FakeBucket, target: FakeBucket, version: Version, rule:
     return key_enabled(str(bucket.region_name), version.kms_key_id) and key_enabled(
         str(target.region_name), rule.replica_key
     )
+
+
+def _role_may(bucket: FakeBucket, target: FakeBucket, version: Version, rule: Rule) -> bool:
+    """Whether S3 may copy with the configured role ("Setting up permissions for live replication" and "Replicating
+    encrypted objects", S3 user guide; GenerateDataKey for the destination's bucket key)."""
+    role = str((getattr(bucket, "replication", None) or {})["Role"])
+    if not access.may_assume(role, "s3.amazonaws.com"):
+        return False
+    source, copy = f"arn:aws:s3:::{bucket.name}", f"arn:aws:s3:::{target.name}/{version.name}"
+    needs = [Need(f"s3:{action}", source) for action in ("GetReplicationConfiguration", "ListBucket")]
+    if isinstance(version, FakeDeleteMarker):
+        return access.running().ask(role, [*needs, Need("s3:ReplicateDelete", copy)]) is None
+    reading = ("GetObjectVersionForReplication", "GetObjectVersionAcl", "GetObjectVersionTagging")
+    needs += [Need(f"s3:{action}", f"{source}/{version.name}") for action in reading]
+    needs += [Need(f"s3:{action}", copy) for action in ("ReplicateObject", "ReplicateTags")]
+    if _under_kms(version):
+        needs += object_needs.with_key(str(bucket.name), str(version.name), version.kms_key_id, ("kms:Decrypt",))
+        encrypt = ("kms:Encrypt", "kms:GenerateDataKey")
+        needs += object_needs.with_key(str(target.name), str(version.name), rule.replica_key, encrypt)
+    return access.running().ask(role, needs) is None
 
 
 def _marker(original: FakeDeleteMarker) -> FakeDeleteMarker:

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from moto.iam.exceptions import NotFoundException
-from moto.iam.models import iam_backends
 from moto.scheduler.exceptions import ValidationException
 from moto.scheduler.models import EventBridgeSchedulerBackend, Schedule
 
+from sandbox.cloud.access import queue_needs
+from sandbox.cloud.access.policy import Need
 from sandbox.cloud.context import ACCOUNT, Cloud
-from sandbox.cloud.emulations import functions, queues
+from sandbox.cloud.emulations import access, functions, queues
 from sandbox.cloud.emulations.measurements import record
 from sandbox.cloud.emulations.patching import replace
 
@@ -84,6 +84,11 @@ class Schedules:
             self._give_up(schedule)
             functions.running().failed(arn.rpartition(":")[2], arn.split(":")[3], f"Function not found: {arn}")
             return
+        refusal = access.running().ask(schedule.target["RoleArn"], [Need("lambda:InvokeFunction", arn)])
+        if refusal is not None:
+            self._give_up(schedule)
+            functions.running().failed(arn.rpartition(":")[2], arn.split(":")[3], refusal.message)
+            return
         event = str(schedule.target.get("Input") or "{}")
         for name, value in {
             "<aws.scheduler.scheduled-time>": f"{at:%Y-%m-%dT%H:%M:%SZ}",
@@ -101,7 +106,9 @@ class Schedules:
         _count(schedule, "InvocationDroppedCount")
         queue = (schedule.target.get("DeadLetterConfig") or {}).get("Arn")
         if queue:
-            sent = queues.put_aside(queue, str(schedule.target.get("Input") or "{}"))
+            needs = queue_needs.using(queue, "SendMessage")
+            allowed = access.running().ask(schedule.target["RoleArn"], needs) is None
+            sent = allowed and queues.put_aside(queue, str(schedule.target.get("Input") or "{}"))
             failed = "InvocationsFailedToBeSentToDeadLetterCount"
             _count(schedule, "InvocationsSentToDeadLetterCount" if sent else failed)
 
@@ -129,13 +136,13 @@ def install(cloud: Cloud) -> None:
     delete = EventBridgeSchedulerBackend.delete_schedule
 
     def create_schedule(self: EventBridgeSchedulerBackend, **wanted: Any) -> Schedule:
-        _check(wanted)
+        _check(wanted, self.region_name)
         schedule = create(self, **wanted)
         schedules.changed(schedule, self.region_name)
         return schedule
 
     def update_schedule(self: EventBridgeSchedulerBackend, **wanted: Any) -> Schedule:
-        _check(wanted)
+        _check(wanted, self.region_name)
         schedule = update(self, **{**wanted, "state": wanted["state"] or "ENABLED"})
         schedules.changed(schedule, self.region_name)
         return schedule
@@ -153,7 +160,7 @@ def install(cloud: Cloud) -> None:
     )
 
 
-def _check(wanted: dict[str, Any]) -> None:
+def _check(wanted: dict[str, Any], region: str) -> None:
     """Refuse what AWS refuses, and what is not modelled."""
     period_of(wanted["schedule_expression"])
     if (wanted["flexible_time_window"] or {}).get("Mode") != "OFF":
@@ -163,9 +170,9 @@ def _check(wanted: dict[str, Any]) -> None:
     target = wanted["target"]
     if target["Arn"].split(":")[2] != "lambda":
         raise NotImplementedError(f"the sandbox's schedules cannot invoke {target['Arn']}")
-    try:
-        iam_backends[ACCOUNT]["aws"].get_role_by_arn(target["RoleArn"])
-    except NotFoundException as error:
+    # On behalf of the schedule's group ("Confused deputy prevention", EventBridge Scheduler user guide).
+    group = f"arn:aws:scheduler:{region}:{ACCOUNT}:schedule-group/{wanted.get('group_name') or 'default'}"
+    if not access.may_assume(target["RoleArn"], "scheduler.amazonaws.com", group):
         raise ValidationException(
             "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
-        ) from error
+        )

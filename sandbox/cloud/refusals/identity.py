@@ -12,6 +12,7 @@ from moto.iam.models import iam_backends
 from moto.kms.models import kms_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
+from sandbox.cloud.access import secret_needs
 from sandbox.cloud.context import ACCOUNT, AwsError
 from sandbox.cloud.emulations import task_start
 from sandbox.cloud.refusals import policies
@@ -135,8 +136,9 @@ def _key_of_secret(parameters: Parameters, region: str) -> str | None:
     """The key that a request names, else that of the secret it is about; None for AWS's own."""
     if "SecretId" not in parameters or "KmsKeyId" in parameters:
         return parameters.get("KmsKeyId")
-    secret = secretsmanager_backends[ACCOUNT][region].secrets.get(parameters["SecretId"])
-    return None if secret is None else task_start.key_of(secret)
+    name = parameters["SecretId"]
+    known = name in secretsmanager_backends[ACCOUNT][region].secrets
+    return secret_needs.key_of(region, name) if known else None
 
 
 def _disabled(key_id: str | None, region: str) -> bool:
