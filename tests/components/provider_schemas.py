@@ -126,8 +126,8 @@ SCHEMAS: Final = {
     ),
 }
 
-# Arguments of ours that exclude one another: `ConflictsWith` in the same files. Engine and version of a replica did until
-# version 5 of the plugin; of the installed SDK only user name and database name say "Cannot be specified for a replica".
+# Arguments of ours that exclude one another: `ConflictsWith` in the same files. A replica's engine and version did
+# until version 5 of the plugin; in the installed SDK only user and database name "Cannot be specified for a replica".
 CONFLICTS: Final = {
     "aws:rds/instance:Instance": (
         ("replicateSourceDb", "dbName"),
