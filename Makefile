@@ -42,6 +42,8 @@ docs: setup
 	.venv/bin/python -m tests.components.settings_page > docs/settings.md
 	.venv/bin/python -m scripts.rehearsal.fault_page > docs/faults.md
 	.venv/bin/python -m tests.components.access_page > docs/access.md
+	.venv/bin/python -m tests.components.provider_pages > docs/arguments.md
+	.venv/bin/python -m tests.sandbox.refusal_sources > docs/refusals.md
 
 requirements: setup
 	@sh tools/requirements.sh

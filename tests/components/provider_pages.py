@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from tests.components.provider_schemas import SCHEMAS
+
 ADDRESS: Final = "https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/"
 
 
 class Page(NamedTuple):
     """One resource type. `slug`: the end of its page's address; `arguments` and `forces_new`: names, blank-separated.
 
-    `forces_new`: the arguments that the page marks "Forces new resource" (collected on 2026-11-23 from the pages in
-    website/docs/r of hashicorp/terraform-provider-aws); None where the page is still to be read.
+    `forces_new`: the arguments that the page marks "Forces new resource", none where it is silent. Read between
+    2026-11-23 and 2026-11-27 in website/docs/r of hashicorp/terraform-provider-aws, in stored versions of differing
+    ages; names, values and defaults were held against the docstrings of the installed pulumi_aws.
     """
 
     slug: str
     arguments: str
-    forces_new: str | None
+    forces_new: str
     note: str
 
 
@@ -28,37 +31,37 @@ PAGES: Final = {
     "aws:acm/certificate:Certificate": Page(
         "acm_certificate",
         "domainName tags validationMethod",
-        None,
+        "",
         "DNS validation; a new domain is a new certificate",
     ),
     "aws:acm/certificateValidation:CertificateValidation": Page(
         "acm_certificate_validation",
         "certificateArn validationRecordFqdns",
-        None,
+        "",
         "a wait; the record's name comes from the certificate",
     ),
     "aws:appautoscaling/policy:Policy": Page(
         "appautoscaling_policy",
         "name policyType resourceId scalableDimension serviceNamespace targetTrackingScalingPolicyConfiguration",
-        None,
+        "",
         "target tracking only; a name is unique for its target",
     ),
     "aws:appautoscaling/target:Target": Page(
         "appautoscaling_target",
         "maxCapacity minCapacity resourceId scalableDimension serviceNamespace tags",
-        None,
+        "",
         "service, resource and dimension are its identity",
     ),
     "aws:cloudwatch/compositeAlarm:CompositeAlarm": Page(
         "cloudwatch_composite_alarm",
         "alarmActions alarmDescription alarmName alarmRule okActions tags",
-        None,
+        "",
         "a rule over alarms by name",
     ),
     "aws:cloudwatch/dashboard:Dashboard": Page(
         "cloudwatch_dashboard",
         "dashboardBody dashboardName",
-        None,
+        "",
         "JSON; no tags",
     ),
     "aws:cloudwatch/logGroup:LogGroup": Page(
@@ -72,50 +75,50 @@ PAGES: Final = {
         "alarmActions alarmDescription comparisonOperator dimensions evaluationPeriods extendedStatistic "
         "insufficientDataActions metricName metricQueries name namespace okActions period region "
         "statistic tags threshold treatMissingData",
-        None,
+        "",
         "a metric with a statistic, or queries of which one returns data",
     ),
     "aws:ec2/eip:Eip": Page(
         "eip",
         "domain tags",
-        None,
+        "",
         "domain vpc, the only one left",
     ),
     "aws:ec2/flowLog:FlowLog": Page(
         "flow_log",
         "iamRoleArn logDestination logDestinationType maxAggregationInterval tags trafficType vpcId",
-        None,
+        "",
         "nothing can be changed; intervals of 60 or 600 seconds",
     ),
     "aws:ec2/internetGateway:InternetGateway": Page(
         "internet_gateway",
         "tags vpcId",
-        None,
+        "",
         "attached to its network by vpcId",
     ),
     "aws:ec2/natGateway:NatGateway": Page(
         "nat_gateway",
         "allocationId connectivityType subnetId tags",
-        None,
+        "",
         "public gateways need an address",
     ),
     "aws:ec2/route:Route": Page(
         "route",
         "destinationCidrBlock gatewayId natGatewayId routeTableId",
-        None,
+        "",
         "one target a route",
     ),
     "aws:ec2/routeTable:RouteTable": Page(
         "route_table",
         "tags vpcId",
-        None,
+        "",
         "no inline routes: they exclude route resources",
     ),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": Page(
         "route_table_association",
         "routeTableId subnetId",
-        None,
-        "one table a subnet",
+        "",
+        "one table a subnet; another table is swapped in place, under a new id",
     ),
     "aws:ec2/securityGroup:SecurityGroup": Page(
         "security_group",
@@ -126,25 +129,25 @@ PAGES: Final = {
     "aws:ec2/subnet:Subnet": Page(
         "subnet",
         "availabilityZone cidrBlock mapPublicIpOnLaunch tags vpcId",
-        None,
+        "",
         "zones by name",
     ),
     "aws:ec2/vpc:Vpc": Page(
         "vpc",
         "cidrBlock enableDnsHostnames enableDnsSupport tags",
-        None,
+        "",
         "both DNS switches, for private names of endpoints",
     ),
     "aws:ec2/vpcEndpoint:VpcEndpoint": Page(
         "vpc_endpoint",
         "privateDnsEnabled routeTableIds securityGroupIds serviceName subnetIds tags vpcEndpointType vpcId",
-        None,
-        "interface: subnets, groups, private DNS; gateway: route tables",
+        "",
+        "interface: subnets, groups, private DNS (elsewhere its change is a new endpoint); gateway: route tables",
     ),
     "aws:ecs/cluster:Cluster": Page(
         "ecs_cluster",
         "name settings tags",
-        None,
+        "",
         "Container Insights by settings",
     ),
     "aws:ecs/service:Service": Page(
@@ -153,20 +156,20 @@ PAGES: Final = {
         "desiredCount enableEcsManagedTags healthCheckGracePeriodSeconds launchType loadBalancers name "
         "networkConfiguration platformVersion propagateTags serviceConnectConfiguration tags "
         "taskDefinition waitForSteadyState",
-        None,
+        "",
         "waitForSteadyState is also satisfied at 0 = 0; grace period only with a load balancer",
     ),
     "aws:ecs/taskDefinition:TaskDefinition": Page(
         "ecs_task_definition",
         "containerDefinitions cpu executionRoleArn family memory networkMode requiresCompatibilities "
         "runtimePlatform skipDestroy tags taskRoleArn volumes",
-        None,
+        "",
         "a change is a new revision; skipDestroy keeps the old one for a rollback",
     ),
     "aws:elasticache/parameterGroup:ParameterGroup": Page(
         "elasticache_parameter_group",
         "description family name parameters tags",
-        None,
+        "",
         "family by major version",
     ),
     "aws:elasticache/replicationGroup:ReplicationGroup": Page(
@@ -174,15 +177,15 @@ PAGES: Final = {
         "applyImmediately atRestEncryptionEnabled authToken authTokenUpdateStrategy "
         "autoMinorVersionUpgrade automaticFailoverEnabled description engine engineVersion kmsKeyId "
         "maintenanceWindow multiAzEnabled nodeType numCacheClusters parameterGroupName port "
-        "replicationGroupId securityGroupIds snapshotRetentionLimit snapshotWindow subnetGroupName tags "
-        "transitEncryptionEnabled transitEncryptionMode",
-        None,
-        "encryption both ways is set once; the token needs TLS",
+        "replicationGroupId securityGroupIds snapshotArns snapshotName snapshotRetentionLimit snapshotWindow "
+        "subnetGroupName tags transitEncryptionEnabled transitEncryptionMode",
+        "snapshotName",
+        "encryption is set once, in transit only below 7.0.5; the token needs TLS; an older version is a new group",
     ),
     "aws:elasticache/subnetGroup:SubnetGroup": Page(
         "elasticache_subnet_group",
         "description name subnetIds tags",
-        None,
+        "",
         "subnets change in place",
     ),
     "aws:iam/role:Role": Page(
@@ -194,7 +197,7 @@ PAGES: Final = {
     "aws:iam/rolePolicy:RolePolicy": Page(
         "iam_role_policy",
         "name policy role",
-        None,
+        "",
         "inline policies, one resource each",
     ),
     "aws:kms/alias:Alias": Page(
@@ -213,31 +216,31 @@ PAGES: Final = {
         "lambda_function",
         "architectures code description environment handler loggingConfig memorySize name role runtime "
         "tags timeout vpcConfig",
-        None,
+        "",
         "archive, handler and runtime together; log group by loggingConfig",
     ),
     "aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig": Page(
         "lambda_function_event_invoke_config",
         "destinationConfig functionName maximumEventAgeInSeconds maximumRetryAttempts",
-        None,
+        "",
         "60 to 21,600 seconds, 0 to 2 attempts",
     ),
     "aws:lambda/invocation:Invocation": Page(
         "lambda_invocation",
         "functionName input triggers",
-        None,
-        "runs when created or replaced; triggers decide when",
+        "",
+        "runs when created or replaced; triggers decide when, and another input with the scope CREATE_ONLY",
     ),
     "aws:lb/listener:Listener": Page(
         "lb_listener",
         "certificateArn defaultActions loadBalancerArn port protocol sslPolicy tags",
-        None,
+        "loadBalancerArn",
         "certificate and policy with HTTPS only",
     ),
     "aws:lb/listenerRule:ListenerRule": Page(
         "lb_listener_rule",
         "actions conditions listenerArn priority tags",
-        None,
+        "listenerArn",
         "priority and conditions change in place",
     ),
     "aws:lb/loadBalancer:LoadBalancer": Page(
@@ -260,10 +263,17 @@ PAGES: Final = {
         "enabledCloudwatchLogsExports engine engineVersion finalSnapshotIdentifier identifier "
         "instanceClass kmsKeyId maintenanceWindow monitoringInterval monitoringRoleArn multiAz "
         "parameterGroupName password performanceInsightsEnabled performanceInsightsKmsKeyId "
-        "performanceInsightsRetentionPeriod publiclyAccessible skipFinalSnapshot snapshotIdentifier "
+        "performanceInsightsRetentionPeriod publiclyAccessible replicateSourceDb restoreToPointInTime "
+        "skipFinalSnapshot snapshotIdentifier "
         "storageEncrypted storageType tags username vpcSecurityGroupIds",
         "",
         "0 to 35 days of backups; final snapshot unless skipped; what forces a new instance is not said on the page",
+    ),
+    "aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication": Page(
+        "db_instance_automated_backups_replication",
+        "kmsKeyId retentionPeriod sourceDbInstanceArn",
+        "kmsKeyId retentionPeriod sourceDbInstanceArn",
+        "made in the destination region; nothing can be changed; deleting it asks the source's region",
     ),
     "aws:rds/parameterGroup:ParameterGroup": Page(
         "db_parameter_group",
@@ -299,31 +309,31 @@ PAGES: Final = {
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Page(
         "s3_bucket_lifecycle_configuration",
         "bucket rules",
-        None,
+        "",
         "an empty filter means the whole bucket",
     ),
     "aws:s3/bucketLogging:BucketLogging": Page(
         "s3_bucket_logging",
         "bucket targetBucket targetPrefix",
-        None,
+        "bucket",
         "the target's policy admits the logging service",
     ),
     "aws:s3/bucketObjectv2:BucketObjectv2": Page(
         "s3_object",
         "bucket cacheControl content contentType key",
-        None,
+        "",
         "content as text; the type is not guessed",
     ),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Page(
         "s3_bucket_ownership_controls",
         "bucket rule",
-        None,
+        "",
         "BucketOwnerEnforced turns access lists off",
     ),
     "aws:s3/bucketPolicy:BucketPolicy": Page(
         "s3_bucket_policy",
         "bucket policy",
-        None,
+        "",
         "JSON; after the public access block",
     ),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Page(
@@ -335,31 +345,31 @@ PAGES: Final = {
     "aws:s3/bucketReplicationConfig:BucketReplicationConfig": Page(
         "s3_bucket_replication_configuration",
         "bucket role rules",
-        None,
+        "",
         "both buckets versioned first; delete markers with a filter",
     ),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Page(
         "s3_bucket_server_side_encryption_configuration",
         "bucket rules",
-        None,
+        "bucket",
         "bucket key with SSE-KMS",
     ),
     "aws:s3/bucketVersioning:BucketVersioning": Page(
         "s3_bucket_versioning",
         "bucket versioningConfiguration",
-        None,
+        "bucket",
         "can be suspended, never removed",
     ),
     "aws:s3/inventory:Inventory": Page(
         "s3_bucket_inventory",
         "bucket destination includedObjectVersions name optionalFields schedule",
-        None,
+        "",
         "all versions or the current ones",
     ),
     "aws:scheduler/schedule:Schedule": Page(
         "scheduler_schedule",
         "description flexibleTimeWindow name scheduleExpression state target",
-        "groupName name",
+        "name",
         "60 to 86,400 seconds and 0 to 185 attempts of a retry",
     ),
     "aws:secretsmanager/secret:Secret": Page(
@@ -371,7 +381,7 @@ PAGES: Final = {
     "aws:secretsmanager/secretVersion:SecretVersion": Page(
         "secretsmanager_secret_version",
         "secretId secretString",
-        None,
+        "",
         "a new value is a new version",
     ),
     "aws:servicediscovery/httpNamespace:HttpNamespace": Page(
@@ -383,33 +393,33 @@ PAGES: Final = {
     "aws:sns/topic:Topic": Page(
         "sns_topic",
         "kmsMasterKeyId name policy region tags",
-        None,
+        "",
         "policy inline; the key's policy admits the publishers",
     ),
     "aws:sns/topicSubscription:TopicSubscription": Page(
         "sns_topic_subscription",
         "endpoint protocol region topic",
-        None,
+        "",
         "e-mail must be confirmed; an unconfirmed one is left behind on deletion",
     ),
     "aws:sqs/queue:Queue": Page(
         "sqs_queue",
         "kmsMasterKeyId messageRetentionSeconds name policy receiveWaitTimeSeconds redriveAllowPolicy "
         "redrivePolicy sqsManagedSseEnabled tags visibilityTimeoutSeconds",
-        None,
+        "",
         "60 to 1,209,600 seconds of retention; redrive policies as JSON",
     ),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": Page(
         "vpc_security_group_egress_rule",
         "cidrIpv4 description fromPort ipProtocol referencedSecurityGroupId securityGroupId tags toPort",
-        None,
-        "one range or group a rule; no ports with protocol -1",
+        "",
+        "one range or group a rule, and from one to the other is a new rule; no ports with protocol -1",
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Page(
         "vpc_security_group_ingress_rule",
         "cidrIpv4 description fromPort ipProtocol referencedSecurityGroupId securityGroupId tags toPort",
-        None,
-        "one range or group a rule; no ports with protocol -1",
+        "",
+        "one range or group a rule, and from one to the other is a new rule; no ports with protocol -1",
     ),
 }
 
@@ -421,13 +431,13 @@ This page is generated: `.venv/bin/python -m tests.components.provider_pages > d
 A test fails when the program uses an argument that is not here. Then read the page behind the link, check what it
 says of values, defaults and replacement, and add the argument to `tests/components/provider_pages.py`.
 
-*New resource*: the arguments whose change, says the page, forces a new resource; "not said" where the page was read
-and marks none of ours. **"–": the page is still to be read.** What is noted there is known of the service, and the
-test only holds that pulumi_aws has the argument and does not deprecate it; what the sandbox's provider replaces rests
-on AWS's own schemas (`tests/sandbox/test_replacement.py`).
+*New resource, page*: the arguments whose change, says the page, forces a new resource; "not said" where it marks none
+of ours. *New resource, plugin*: the same from the schema in the plugin's source, in the version behind the link, which
+need not be the one that pulumi_aws has inside; "–" where it was not read. `tests/sandbox/test_replacement.py` holds
+what the sandbox replaces against both and against AWS's own schemas, and lists where they differ and why.
 
-| type | arguments | new resource | noted |
-| --- | --- | --- | --- |
+| type | arguments | new resource, page | new resource, plugin | noted |
+| --- | --- | --- | --- | --- |
 """
 
 
@@ -438,9 +448,15 @@ def page() -> str:
 
 def _row(token: str, found: Page) -> str:
     module, _, name = token.removeprefix("aws:").partition(":")
-    forces = "–" if found.forces_new is None else found.forces_new.replace(" ", ", ") or "not said"
     title = f"[{module.split('/')[0]}.{name}]({ADDRESS}{found.slug})"
-    return f"| {title} | {found.arguments.replace(' ', ', ')} | {forces} | {found.note} |"
+    page_says = _listed(found.forces_new, "not said")
+    schema = SCHEMAS.get(token)
+    plugin_says = f"[{_listed(schema.forces_new, 'none')}]({schema.address})" if schema else "–"
+    return f"| {title} | {_listed(found.arguments, '')} | {page_says} | {plugin_says} | {found.note} |"
+
+
+def _listed(names: str, without: str) -> str:
+    return names.replace(" ", ", ") or without
 
 
 if __name__ == "__main__":

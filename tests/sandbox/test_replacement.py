@@ -1,4 +1,4 @@
-"""What the provider replaces: its table, the provider's pages and AWS's schemas as witnesses, and why they differ."""
+"""What the provider replaces: its table, and as witnesses the pages, the plugin's source and AWS's own schemas."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.provider.tables import TABLE
 from tests.components.provider_pages import PAGES
+from tests.components.provider_schemas import SCHEMAS
 from tests.sandbox.test_provider_tables import DISAGREEMENTS, _schema
 
 _OWN_CALL: Final = "AWS has a call that changes it, and the plugin makes it"
@@ -47,11 +48,18 @@ REASONS: Final = {
     ("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "ipProtocol"): _RULE,
     ("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "toPort"): _RULE,
 }
-# Replaced by the table although neither a page that was read nor CloudFormation says so.
-UNSAID: Final = {
-    ("aws:rds/instance:Instance", "snapshotIdentifier"): "CloudFormation's DBSnapshotIdentifier, marked conditionally",
-    ("aws:route53/record:Record", "zoneId"): "CloudFormation's HostedZoneId, marked",
-    ("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", "bucket"): "the block belongs to one bucket",
+_NEW_ID: Final = (
+    "the plugin changes it in place, after which the id is another one; the engine's protocol cannot say that"
+)
+# Where the table and the schema in the plugin's source differ.
+PLUGIN_REASONS: Final = {
+    ("aws:ec2/routeTableAssociation:RouteTableAssociation", "routeTableId"): _NEW_ID,
+    (
+        "aws:rds/instance:Instance",
+        "identifier",
+    ): "since version 5 the plugin renames; the version that was read did not",
+    ("aws:route53/record:Record", "setIdentifier"): _NEW_ID,
+    ("aws:route53/record:Record", "type"): _NEW_ID,
 }
 
 
@@ -60,17 +68,32 @@ def test_every_disagreement_with_cloudformation_has_a_reason() -> None:
     assert differing == set(REASONS)
 
 
-@pytest.mark.parametrize("token", sorted(PAGES.keys() & TABLE.keys()))
+def test_every_type_has_a_page() -> None:
+    assert PAGES.keys() == TABLE.keys()
+
+
+@pytest.mark.parametrize("token", sorted(PAGES))
 def test_the_table_replaces_what_the_page_says(token: str) -> None:
-    page = PAGES[token]
-    if page.forces_new is None:
-        return  # not read: test_provider_tables.py holds the table against CloudFormation
-    said = set(page.forces_new.split())
-    replaced = {field.name for field in TABLE[token].inputs if field.replace}
+    said, replaced = set(PAGES[token].forces_new.split()), _replaced(token)
     assert said <= replaced
-    for name in (replaced - said) & set(page.arguments.split()):
+    schema = SCHEMAS.get(token)
+    witnessed = said | set(schema.forces_new.split() if schema else ())
+    for name in replaced - witnessed:
         agreed = name.lower() in _create_only(token)
-        assert agreed or (token, name) in REASONS.keys() | UNSAID.keys(), f"{name}: neither witness says that"
+        known = REASONS.keys() | PLUGIN_REASONS.keys()
+        assert agreed or (token, name) in known, f"{name}: no witness says that"
+
+
+def test_every_disagreement_with_the_plugins_source_has_a_reason() -> None:
+    differing = {
+        (token, name) for token, schema in SCHEMAS.items() for name in _replaced(token) ^ set(schema.forces_new.split())
+    }
+    assert differing == set(PLUGIN_REASONS)
+
+
+def _replaced(token: str) -> set[str]:
+    """Those of the program's arguments whose change makes a new resource, says the table."""
+    return {field.name for field in TABLE[token].inputs if field.replace} & set(PAGES[token].arguments.split())
 
 
 def _create_only(token: str) -> set[str]:
