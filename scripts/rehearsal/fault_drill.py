@@ -124,13 +124,13 @@ class Drill:
     # -- one fault ----------------------------------------------------------------------------------------------
     def _meet(self, row: Row) -> None:
         console.step(f"{row.name}: {row.broken}", "about a minute")
-        began = time.time()
+        began, file = time.time(), self._standby.file.read_text()
         run, mend = self._promote(row)
         result = Result(row, run, self._served(row.served))
         self._settle_last(run)
         result.problems += [
             *problems_of(result, self._taken_over()),
-            *(self._changed_since(began) if row.outcome is Outcome.REFUSED else ()),
+            *(self._changed_since(began, file) if row.outcome is Outcome.REFUSED else ()),
         ]
         self.results.append(result)
         console.note(f"{run.seconds:.0f} s, code {run.code}: {run.first_line}")
@@ -187,8 +187,8 @@ class Drill:
         return (event for event in self._world.events() if event.get("region") == self._standby.region)
 
     # -- judgement ----------------------------------------------------------------------------------------------
-    def _changed_since(self, began: float) -> list[str]:
-        """What a refused promotion changed all the same."""
+    def _changed_since(self, began: float, file: str) -> list[str]:
+        """What a refused promotion changed all the same; `file` is what the stack's file held before."""
         made = calls.read(self._sandbox.directory / "calls.jsonl")
         writes = {
             f"{call.service}:{call.operation}"
@@ -196,8 +196,8 @@ class Drill:
             if call.t >= began and call.principal == "OPERATOR" and not call.operation.startswith(READS)
         }
         problems = [f"refused, but called {', '.join(sorted(writes))}"] if writes else []
-        if "standby: true" not in self._standby.file.read_text():
-            problems.append("refused, but the flag in the stack's file is flipped")
+        if self._standby.file.read_text() != file:
+            problems.append("refused, but the stack's file is another")
         return problems
 
     def _settle_last(self, run: Run) -> None:
