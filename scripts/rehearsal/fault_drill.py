@@ -28,6 +28,7 @@ from scripts.rehearsal.world import World
 HANGS_AFTER = 300.0  # real seconds for one run of the command
 MOVES_WITHIN = 8.0  # modelled minutes: health checks, propagation and the time to live of a name
 LOOK_EVERY = 0.1
+LONGEST_LINE = 200  # of a message, where only its first line is shown
 # A call of an operation that begins otherwise changes something.
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Decrypt")
 TRACEBACK = "Traceback (most recent call last)"
@@ -52,7 +53,8 @@ class Run:
             return f"did not end within {HANGS_AFTER:.0f} s"
         lines = [line.strip() for line in self.error.splitlines()]
         engine = (line for line in lines if line.startswith("error:"))
-        return next(engine, next(iter(lines), "")) or ("promoted" if self.code == 0 else "said nothing")
+        told = next(engine, next(iter(lines), "")) or ("promoted" if self.code == 0 else "said nothing")
+        return told if len(told) <= LONGEST_LINE else told[:LONGEST_LINE] + " …"
 
 
 @dataclass
@@ -127,7 +129,7 @@ class Drill:
         began, file = time.time(), self._standby.file.read_text()
         run, mend = self._promote(row)
         result = Result(row, run, self._served(row.served))
-        self._settle_last(run)
+        self._settle_last(run, f"stopped further on by {row.name}" if row.error else "promoted in spite of " + row.name)
         result.problems += [
             *problems_of(result, self._taken_over()),
             *(self._changed_since(began, file) if row.outcome is Outcome.REFUSED else ()),
@@ -200,12 +202,12 @@ class Drill:
             problems.append("refused, but the stack's file is another")
         return problems
 
-    def _settle_last(self, run: Run) -> None:
-        """Whether the fault before is really over: this run must not end as that one did."""
+    def _settle_last(self, run: Run, how: str) -> None:
+        """Whether the fault before is really over: this run must not end as that one did. `how` it went instead."""
         if not self.results:
             return
         before = self.results[-1]
-        before.again = f"went on, code {run.code}: {run.first_line}"
+        before.again = how
         if before.row.says and re.search(before.row.says, run.error, re.DOTALL):
             before.problems.append("mended, the next run fails in the same way")
 
@@ -237,7 +239,7 @@ class Drill:
         console.step("Nothing is broken any more: the same command again", "about a minute")
         run, _ = self._promote(None)
         last = self.results[-1]
-        self._settle_last(run)
+        self._settle_last(run, "completed")
         found = list(self._unfinished(run))
         last.problems += [f"run again: {problem}" for problem in found]
         last.again = f"code {run.code}: {run.first_line}" if found else "promoted, verified, one database"
