@@ -25,7 +25,7 @@ from scripts.rehearsal.fault_rows import Estate, Mend, Moment, Outcome, Row
 from scripts.rehearsal.waiting import Waiting
 from scripts.rehearsal.world import World
 
-HANGS_AFTER = 300.0  # real seconds for one run of the command
+HANGS_AFTER = 400.0  # real seconds for one run of the command
 MOVES_WITHIN = 8.0  # modelled minutes: health checks, propagation and the time to live of a name
 LOOK_EVERY = 0.1
 LONGEST_LINE = 200  # of a message, where only its first line is shown
