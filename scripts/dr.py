@@ -252,7 +252,7 @@ def rehearse_faults(
     speed: FaultSpeed = FAULT_SPEED,
 ) -> None:
     """Draw faults into promotions, one after another: each ends promoted or refused with the right message, and
-    completes when it is run again. About 35 minutes for all of them; the table is in docs/faults.md.
+    completes when it is run again. About 40 minutes for all of them; the table is in docs/faults.md.
 
     Exit 0 only if every fault ends as it must. The report is build/rehearsals/latest/report.html.
 

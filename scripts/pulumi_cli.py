@@ -18,6 +18,7 @@ from scripts.errors import PulumiError
 
 EngineEvent = dict[str, Any]
 DIAGNOSTICS = "Diagnostics:"
+UPDATING = "Updating ("  # the update itself, after its preview
 AFTER = ("Resources:", "Outputs:")  # what follows the diagnostics
 NOISE = re.compile(r"SDK \d{4}/\d\d/\d\d .* WARN ")  # the AWS SDK on answers without a checksum
 POLL = 0.1  # real seconds between looks at the event log
@@ -40,8 +41,10 @@ class Outcome:
         return self.code == 0
 
     def tail(self, lines: int = 25) -> str:
-        """What the command says went wrong: its diagnostics, else its last lines."""
+        """What the command says went wrong: its diagnostics, else its last lines. An update's preview has its own."""
         said = [line for line in self.output.rstrip().splitlines() if not NOISE.match(line)]
+        updating = next((place for place, line in enumerate(said) if line.startswith(UPDATING)), 0)
+        said = said[updating:]
         if DIAGNOSTICS in said:
             began = said.index(DIAGNOSTICS) + 1
             ended = next((place for place, line in enumerate(said) if place > began and line in AFTER), len(said))

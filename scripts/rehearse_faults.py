@@ -26,7 +26,7 @@ def run(seed: int | None, only: Sequence[str], speed: float) -> None:
     seed = random.randint(1, LARGEST_SEED) if seed is None else seed
     draw = random.Random(seed)
     planned = chains(rows, draw)
-    console.step(f"{len(rows)} faults in {len(planned)} sandboxes, seed {seed}", f"about {len(planned) * 5} min")
+    console.step(f"{len(rows)} faults in {len(planned)} sandboxes, seed {seed}", f"about {len(planned) * 7} min")
     directory = results.new_directory(SCENARIO)
     found: list[Result] = []
     began, error = time.monotonic(), None

@@ -112,8 +112,11 @@ def _state(site: Site, before: Before) -> list[Finding]:
     document = before.document = site.checkpoint()
     outputs = leftovers.outputs(document)
     if not outputs:
-        said = f"The state of {site.stack.stack} in {site.project.state_bucket} has no outputs: it was never deployed."
-        hint = f"A standby is made in peace time: `pulumi up -s {site.stack.stack}` with standby true."
+        said = f"The state of {site.stack.stack} in {site.project.state_bucket} is missing or was never deployed."
+        hint = (
+            "The bucket keeps earlier versions: a deletion is undone by removing its marker. A standby that really is "
+            f"new is made in peace time: `pulumi up -s {site.stack.stack}` with standby true."
+        )
         return [findings.refused("state", said, hint)]
     before.standby = bool(outputs.get("standby"))
     before.epoch = int(outputs["epoch"]) if "epoch" in outputs else None

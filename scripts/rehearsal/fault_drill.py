@@ -25,9 +25,10 @@ from scripts.rehearsal.fault_rows import Estate, Mend, Moment, Outcome, Row
 from scripts.rehearsal.waiting import Waiting
 from scripts.rehearsal.world import World
 
-HANGS_AFTER = 300.0  # real seconds for one run of the command
+HANGS_AFTER = 400.0  # real seconds for one run of the command
 MOVES_WITHIN = 8.0  # modelled minutes: health checks, propagation and the time to live of a name
 LOOK_EVERY = 0.1
+LONGEST_LINE = 200  # of a message, where only its first line is shown
 # A call of an operation that begins otherwise changes something.
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Decrypt")
 TRACEBACK = "Traceback (most recent call last)"
@@ -52,7 +53,8 @@ class Run:
             return f"did not end within {HANGS_AFTER:.0f} s"
         lines = [line.strip() for line in self.error.splitlines()]
         engine = (line for line in lines if line.startswith("error:"))
-        return next(engine, next(iter(lines), "")) or ("promoted" if self.code == 0 else "said nothing")
+        told = next(engine, next(iter(lines), "")) or ("promoted" if self.code == 0 else "said nothing")
+        return told if len(told) <= LONGEST_LINE else told[:LONGEST_LINE] + " …"
 
 
 @dataclass
@@ -124,13 +126,13 @@ class Drill:
     # -- one fault ----------------------------------------------------------------------------------------------
     def _meet(self, row: Row) -> None:
         console.step(f"{row.name}: {row.broken}", "about a minute")
-        began = time.time()
+        began, file = time.time(), self._standby.file.read_text()
         run, mend = self._promote(row)
         result = Result(row, run, self._served(row.served))
-        self._settle_last(run)
+        self._settle_last(run, f"stopped further on by {row.name}" if row.error else "promoted in spite of " + row.name)
         result.problems += [
             *problems_of(result, self._taken_over()),
-            *(self._changed_since(began) if row.outcome is Outcome.REFUSED else ()),
+            *(self._changed_since(began, file) if row.outcome is Outcome.REFUSED else ()),
         ]
         self.results.append(result)
         console.note(f"{run.seconds:.0f} s, code {run.code}: {run.first_line}")
@@ -187,8 +189,8 @@ class Drill:
         return (event for event in self._world.events() if event.get("region") == self._standby.region)
 
     # -- judgement ----------------------------------------------------------------------------------------------
-    def _changed_since(self, began: float) -> list[str]:
-        """What a refused promotion changed all the same."""
+    def _changed_since(self, began: float, file: str) -> list[str]:
+        """What a refused promotion changed all the same; `file` is what the stack's file held before."""
         made = calls.read(self._sandbox.directory / "calls.jsonl")
         writes = {
             f"{call.service}:{call.operation}"
@@ -196,16 +198,16 @@ class Drill:
             if call.t >= began and call.principal == "OPERATOR" and not call.operation.startswith(READS)
         }
         problems = [f"refused, but called {', '.join(sorted(writes))}"] if writes else []
-        if "standby: true" not in self._standby.file.read_text():
-            problems.append("refused, but the flag in the stack's file is flipped")
+        if self._standby.file.read_text() != file:
+            problems.append("refused, but the stack's file is another")
         return problems
 
-    def _settle_last(self, run: Run) -> None:
-        """Whether the fault before is really over: this run must not end as that one did."""
+    def _settle_last(self, run: Run, how: str) -> None:
+        """Whether the fault before is really over: this run must not end as that one did. `how` it went instead."""
         if not self.results:
             return
         before = self.results[-1]
-        before.again = f"went on, code {run.code}: {run.first_line}"
+        before.again = how
         if before.row.says and re.search(before.row.says, run.error, re.DOTALL):
             before.problems.append("mended, the next run fails in the same way")
 
@@ -237,7 +239,7 @@ class Drill:
         console.step("Nothing is broken any more: the same command again", "about a minute")
         run, _ = self._promote(None)
         last = self.results[-1]
-        self._settle_last(run)
+        self._settle_last(run, "completed")
         found = list(self._unfinished(run))
         last.problems += [f"run again: {problem}" for problem in found]
         last.again = f"code {run.code}: {run.first_line}" if found else "promoted, verified, one database"

@@ -114,7 +114,7 @@ FAULTS = (
         Stage.PREFLIGHT,
         "new credentials",
         CredentialsError,
-        r"ExpiredToken",
+        r"^credentials: .*ExpiredToken",
     ),
     Row(
         "reading-denied",
@@ -205,7 +205,7 @@ FAULTS = (
         Stage.DATABASE,
         "new credentials",
         CredentialsError,
-        r"ExpiredToken",
+        r"no longer taken.*ExpiredToken",
         WHILE_RESTORING,
     ),
     Row(
@@ -230,7 +230,7 @@ FAULTS = (
         Stage.CRITICAL_SECRETS,
         "the permission is given",
         PulumiError,
-        r"PutSecretValue: AccessDeniedException",
+        r"critical-logins-\S+: PutSecretValue: AccessDeniedException",
     ),
     Row(
         "function-failing",
@@ -264,7 +264,7 @@ FAULTS = (
         Stage.STANDARD_SECRETS,
         "the permission is given",
         PulumiError,
-        r"PutSecretValue: AccessDeniedException",
+        r"standard-logins-\S+: PutSecretValue: AccessDeniedException",
     ),
     Row(
         "standard-service-crashing",

@@ -49,6 +49,12 @@ def test_a_row_is_well_formed(row: Row, kinds: set[str]) -> None:
         assert row.breaks.kind in kinds
 
 
+def test_each_cause_is_told_in_words_of_its_own() -> None:
+    """Else a run that the next fault ends would look as if the one before were not mended."""
+    told = [row.says for row in FAULTS if row.error]
+    assert len(told) == len(set(told))
+
+
 def test_every_outcome_and_every_stage_is_met() -> None:
     assert {row.outcome for row in FAULTS} == set(Outcome)
     assert {row.stage for row in FAULTS} == set(Stage)

@@ -26,6 +26,22 @@ Resources:
 """
 
 
+PREVIEW = """Previewing update (south-africa):
+Diagnostics:
+  pulumi:pulumi:Stack (south-africa):
+    warning: serves and protects nobody
+
+Resources:
+    + 91 to create
+
+"""
+
+
+def test_what_went_wrong_is_what_the_update_says_and_not_its_preview() -> None:
+    said = Outcome("pulumi up", 1, PREVIEW + FAILED, 1.0).tail()
+    assert said == "  aws:ec2:Route (network):\n    error: a route needs a target"
+
+
 def fake(tmp_path: Path, script: str) -> PulumiCli:
     """A shell script called `pulumi`."""
     program = tmp_path / "bin" / "pulumi"
