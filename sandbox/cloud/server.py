@@ -34,6 +34,7 @@ from sandbox.cloud.recording import Recording
 EMULATIONS = (
     "account",
     "keys",
+    "log_groups",
     "roles",
     "access",
     "faults",

@@ -9,23 +9,10 @@ import pytest
 
 from sandbox.provider.model import model
 from sandbox.provider.tables import TABLE
-from tests.sandbox import (
-    provider_trials_cache,
-    provider_trials_data,
-    provider_trials_messages,
-    provider_trials_network,
-    provider_trials_records,
-)
 from tests.sandbox.provider_client import Made
 from tests.sandbox.provider_lab import Lab, holds, open_lab
+from tests.sandbox.provider_trials import TRIALS
 
-TRIALS: Final = {
-    **provider_trials_network.TRIALS,
-    **provider_trials_data.TRIALS,
-    **provider_trials_messages.TRIALS,
-    **provider_trials_records.TRIALS,
-    **provider_trials_cache.TRIALS,
-}
 # What AWS itself keeps when Pulumi deletes: the plugin leaves the same behind.
 LEFT_BEHIND: Final = {
     "aws:acm/certificateValidation:CertificateValidation": "a wait, not a thing",

@@ -65,7 +65,12 @@ class EcsService(Service):
         self.new_deployment(now)
 
     def apply(self, extra: dict[str, Any]) -> None:
-        """Take over members of a request that moto drops; absent ones stay as they are."""
+        """Take over members of a request that moto drops; absent ones stay as they are.
+
+        So do those of the deployment's configuration: a circuit breaker goes away with an empty one, not with none
+        (Terraform AWS provider, internal/service/ecs/service.go).
+        """
+        before = self.deployment_configuration
         for api_name, attribute in KEPT.items():
             if extra.get(api_name) is not None:
                 setattr(self, attribute, extra[api_name])
@@ -75,7 +80,7 @@ class EcsService(Service):
             "strategy": "ROLLING",
             "deploymentCircuitBreaker": {"enable": False, "rollback": False},
         }
-        self.deployment_configuration = defaults | self.deployment_configuration
+        self.deployment_configuration = defaults | before | self.deployment_configuration
 
     def new_deployment(self, now: datetime, reason: str | None = None) -> Deployment:
         """Put a PRIMARY deployment of the current settings before the others."""

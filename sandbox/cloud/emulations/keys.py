@@ -1,4 +1,7 @@
-"""KMS: multi-Region keys, whose identifiers moto makes too long and whose replicas it confuses with the primary."""
+"""KMS: multi-Region keys, whose identifiers moto makes too long and whose replicas it confuses with the primary.
+
+And the period of a rotation, which moto forgets.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,10 @@ def find(region: str, key_id: str) -> Key | None:
     alias = backend.get_alias_name(key_id)
     found = backend.get_key_id_from_alias(alias) if alias.startswith("alias/") else key_id
     return backend.keys.get(backend.get_key_id(found or ""))
+
+
+# EnableKeyRotation, KMS API reference.
+DEFAULT_ROTATION_DAYS = 365
 
 
 def install(_cloud: Cloud) -> None:
@@ -60,6 +67,27 @@ def install(_cloud: Cloud) -> None:
         return json.dumps({**answer, "ReplicaKeyMetadata": key.to_dict()["KeyMetadata"], "ReplicaPolicy": key.policy})
 
     replace(KmsResponse, replicate_key=keep_own_settings)
+    _patch_rotation()
+
+
+def _patch_rotation() -> None:
+    enable, status = KmsResponse.enable_key_rotation, KmsResponse.get_key_rotation_status
+
+    def key(response: Any) -> Any:
+        return find(response.region, response._get_param("KeyId"))
+
+    def enable_key_rotation(self: KmsResponse) -> str:
+        answer = enable(self)
+        key(self).rotation_days = self._get_param("RotationPeriodInDays") or DEFAULT_ROTATION_DAYS
+        return answer
+
+    def get_key_rotation_status(self: KmsResponse) -> str:
+        answer: dict[str, Any] = json.loads(status(self))
+        if answer["KeyRotationEnabled"]:
+            answer["RotationPeriodInDays"] = key(self).rotation_days
+        return json.dumps(answer)
+
+    replace(KmsResponse, enable_key_rotation=enable_key_rotation, get_key_rotation_status=get_key_rotation_status)
 
 
 def _key_id(multi_region: bool = False) -> str:

@@ -311,6 +311,8 @@ def _patch_listeners(found: Balancers) -> None:
         if given:
             rules.check_certificate(protocol or "HTTPS", given[0]["CertificateArn"])
         listener = modify(self, arn, *args)
+        if listener.protocol == "HTTP":
+            listener.ssl_policy = ""  # moto keeps what belonged to HTTPS
         found.sync()
         return listener
 

@@ -13,6 +13,7 @@ from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.internet_gateways import InternetGateway
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.ec2.responses import EC2Response
 
 from sandbox.clock import minutes
 from sandbox.cloud.context import ACCOUNT, Cloud
@@ -24,6 +25,7 @@ EVERYWHERE = "0.0.0.0/0"
 def install(cloud: Cloud) -> None:
     """Make NAT gateways take their time: pending at first, available after the modelled minutes."""
     _patch_rules()
+    _patch_interface_endpoints()
     create = NatGatewayBackend.create_nat_gateway
 
     def create_nat_gateway(self: NatGatewayBackend, *args: Any, **kwargs: Any) -> Any:
@@ -60,6 +62,20 @@ def _patch_rules() -> None:
 
     replace(SecurityGroupRule, description=property(description))
     replace(EC2Backend, modify_security_group_rules=modify_rules)
+
+
+def _patch_interface_endpoints() -> None:
+    """Let ModifyVpcEndpoint switch private names, which moto drops."""
+    modify = EC2Response.modify_vpc_endpoint
+
+    def modify_vpc_endpoint(self: EC2Response) -> Any:
+        answer, wanted = modify(self), self._get_param("PrivateDnsEnabled")
+        if wanted is not None:
+            endpoint = self.ec2_backend.vpc_end_points[self._get_param("VpcEndpointId")]
+            endpoint.private_dns_enabled = str(wanted).lower() == "true"
+        return answer
+
+    replace(EC2Response, modify_vpc_endpoint=modify_vpc_endpoint)
 
 
 def _become_available(cloud: Cloud, gateway: Any) -> None:
