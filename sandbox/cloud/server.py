@@ -36,6 +36,7 @@ EMULATIONS = (
     "keys",
     "roles",
     "faults",
+    "durations",
     "measurements",
     "network",
     "secrets",
