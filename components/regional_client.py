@@ -1,5 +1,6 @@
 """How the program asks AWS by itself: one region's own endpoints, bounded in time."""
 
+from functools import cache
 from typing import Any, Final
 
 import boto3
@@ -15,4 +16,10 @@ CALLS: Final = Config(
 
 def regional_client(service: str, region: str) -> Any:
     """A client for the region's own endpoint, STS included: boto3's default since 1.40."""
-    return boto3.session.Session(region_name=region).client(service, config=CALLS)  # type: ignore[call-overload]
+    return _session().client(service, region_name=region, config=CALLS)
+
+
+@cache
+def _session() -> Any:
+    """One for all: a session reads AWS's endpoints and finds the credentials, which takes longer than the client."""
+    return boto3.session.Session()

@@ -1,47 +1,118 @@
-"""`dr bench`: how close the real time of a promotion comes to the waits that AWS imposes on any program."""
+"""`dr bench`: measures what was promised about speed, data loss and memory, and judges it."""
 
 from __future__ import annotations
 
-from sandbox.clock import Clock
-from sandbox.supervisor import Sandbox
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sandbox.clock import DEFAULT_SPEED
+from sandbox.supervisor import SandboxFailed
 from scripts import console
-from scripts.errors import ChecksFailedError, PulumiError
-from scripts.prerequisites.aws import explained
-from scripts.rehearsal import chain
-from scripts.rehearsal.evidence import Evidence
-from scripts.rehearsal.scenario import RegionLoss, Steps
+from scripts.benchmarks import memory, no_change, preview, promotion, replica, rpo
+from scripts.benchmarks.names import Benchmark
+from scripts.benchmarks.result import Result
+from scripts.errors import ChecksFailedError, DrError, IncompleteError
+from scripts.project import BUILD, CHECKOUT
 
-SEED = 7  # the moment of the loss does not matter here; always the same one is easier to compare
-
-
-def run(speed: float) -> None:
-    """Bring both stacks up, promote, compare. Raises ChecksFailedError above the bound, PulumiError if `up` failed."""
-    links = chain.promotion()
-    show_chain(links, Clock(speed))
-    with Sandbox(speed=speed) as box, explained():
-        rehearsal = RegionLoss(box, SEED, None)
-        rehearsal.run(Steps(after_promotion=False))
-    compare(rehearsal.evidence, Clock(speed).seconds(chain.total(links)))
+FAST = 60.0  # where only modelled time is judged, or none at all
 
 
-def show_chain(links: list[chain.Link], clock: Clock) -> None:
-    """Print it before anything is measured."""
-    rows = [(link.title, f"{link.minutes:.2f}", f"{clock.seconds(link.minutes):.1f}", link.why) for link in links]
-    minutes = chain.total(links)
-    rows.append(("the chain", f"{minutes:.2f}", f"{clock.seconds(minutes):.1f}", ""))
-    console.table("Waits that no promotion can avoid", ("wait", "modelled min", "real s", "why"), rows)
-    for source in dict.fromkeys(link.source for link in links):
-        console.note(source)
+@dataclass(frozen=True)
+class Measurement:
+    """`count`: how often something is done or looked at. `measure` gets speed and count."""
+
+    speed: float
+    count: int
+    about: str
+    measure: Callable[[float, int], Result]
 
 
-def compare(evidence: Evidence, chain_seconds: float) -> None:
-    """Judge the measured time. Raises ChecksFailedError above the bound, PulumiError where there is none."""
-    if evidence.up_code != 0 or evidence.up_seconds is None:
-        raise PulumiError(f"`pulumi up` ended with code {evidence.up_code}:\n{evidence.up_tail}")
-    ratio = evidence.up_seconds / chain_seconds
+MEASUREMENTS = {
+    Benchmark.PROMOTION: Measurement(DEFAULT_SPEED, 1, "about 10 min", promotion.measure),
+    Benchmark.PREVIEW: Measurement(DEFAULT_SPEED, 7, "about 7 min", preview.measure),
+    Benchmark.RPO: Measurement(FAST, 20, "about 9 min", rpo.measure),
+    Benchmark.REPLICA: Measurement(DEFAULT_SPEED, 20, "about 10 min", replica.measure),
+    Benchmark.NO_CHANGE: Measurement(DEFAULT_SPEED, 5, "about 7 min", no_change.measure),
+    Benchmark.MEMORY: Measurement(FAST, 10, "about 5 min each", memory.measure),
+}
+
+
+def run(chosen: Sequence[Benchmark], speed: float | None = None, count: int | None = None) -> None:
+    """Measure what was chosen, all if nothing was; write the results down either way.
+
+    Raises ChecksFailedError where a bound is broken, IncompleteError where something could not be measured.
+    """
+    results: dict[Benchmark, Result] = {}
+    failures: dict[Benchmark, str] = {}
+    path = BUILD / "bench" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    for name in chosen or list(Benchmark):
+        one = MEASUREMENTS[name]
+        console.step(f"Measuring: {name}", one.about)
+        try:
+            results[name] = one.measure(speed or one.speed, count or one.count)
+        except (DrError, SandboxFailed) as error:  # the others take an hour: they are measured all the same
+            failures[name] = str(error)
+            console.warn(f"{name} could not be measured: {error}")
+        else:
+            show(name, results[name])
+        write(path, results, failures)
+    summarise(results, path)
+    broken = [name for name, result in results.items() if not result.holds]
+    if broken:
+        raise ChecksFailedError(f"Above its bound: {', '.join(broken)}.")
+    if failures:
+        raise IncompleteError(f"Not measured: {', '.join(failures)}.")
+
+
+def show(name: str, result: Result) -> None:
+    """One measurement with all that explains it."""
+    bound = "no bound" if result.bound is None else f"bound {result.bound:g}, {result.verdict}"
     console.plain(
-        f"pulumi up {evidence.up_seconds:.1f} s / chain {chain_seconds:.1f} s = {ratio:.3f} (bound {chain.BOUND})"
+        f"{name}: {result.what}: {result.figure:.2f} {result.unit} / {result.against} {result.reference:.2f} "
+        f"{result.unit} = {result.ratio:.3f} ({bound})"
     )
-    if ratio > chain.BOUND:
-        raise ChecksFailedError(f"The promotion took {ratio:.3f} times the unavoidable chain; at most {chain.BOUND}.")
-    console.done("Within the bound.")
+    for key, value in result.details.items():
+        console.note(f"{key}: {f'{value:.2f}' if isinstance(value, float) else value}")
+
+
+def summarise(results: dict[Benchmark, Result], path: Path) -> None:
+    rows = [
+        (
+            result.verdict,
+            name,
+            result.what,
+            f"{result.figure:.2f} {result.unit}",
+            f"{result.reference:.2f} ({result.against})",
+            f"{result.ratio:.3f}",
+            "-" if result.bound is None else f"{result.bound:g}",
+        )
+        for name, result in results.items()
+    ]
+    console.table("Measured", ("", "name", "what", "figure", "against", "ratio", "bound"), rows)
+    console.note(f"Results: {path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path}")
+
+
+def write(path: Path, results: dict[Benchmark, Result], failures: dict[Benchmark, str]) -> None:
+    """After each measurement, so that an interrupted run leaves what it found."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document(results, failures), indent=2) + "\n")
+
+
+def document(results: dict[Benchmark, Result], failures: dict[Benchmark, str]) -> dict[str, Any]:
+    """`load`: how many processes wanted this machine's processors; above their number the figures are pessimistic."""
+    return {
+        "taken": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "processors": os.cpu_count(),
+            "load": [round(load, 2) for load in os.getloadavg()],
+            "python": platform.python_version(),
+        },
+        "results": {name: result.document() for name, result in results.items()},
+        "failures": failures,
+    }

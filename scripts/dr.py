@@ -11,6 +11,7 @@ import typer
 
 from sandbox.clock import DEFAULT_SPEED
 from scripts import console
+from scripts.benchmarks.names import Benchmark
 from scripts.errors import DrError, SandboxError
 from scripts.rehearsal.faults import Fault
 from scripts.rehearsal.sources import Source
@@ -264,11 +265,24 @@ def rehearse_faults(
 
 
 @app.command()
-def bench(speed: Speed = DEFAULT_SPEED) -> None:
-    """Compare a promotion's real time with the chain of AWS waits that no program can avoid (bound: 1.15)."""
+def bench(
+    names: Annotated[list[Benchmark] | None, typer.Argument(help="What to measure; everything if left out.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=1, max=120, help="Another speed of modelled time than each measurement's own.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Another number of rounds, moments or rehearsals than its own.")
+    ] = None,
+) -> None:
+    """Measure promotion, preview, lost data, a deployment without changes and the sandbox's memory. About 95 minutes.
+
+    Exit 10 if a bound is broken. The results are also written to build/bench/.
+
+    Examples:  dr bench   |   dr bench preview no-change   |   dr bench memory --count 1
+    """
     from scripts import bench as task
 
-    task.run(speed)
+    task.run(names or [], speed, count)
 
 
 def main() -> None:

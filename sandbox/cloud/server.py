@@ -40,6 +40,7 @@ EMULATIONS = (
     "faults",
     "pressure",
     "zone_capacity",
+    "durations",
     "measurements",
     "network",
     "account_quotas",

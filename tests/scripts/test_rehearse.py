@@ -10,8 +10,9 @@ from typing import Any, Self
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from scripts import bench, rehearse
-from scripts.errors import AwsError, ChecksFailedError, DrError, PulumiError
+from scripts import rehearse
+from scripts.benchmarks import promotion
+from scripts.errors import AwsError, ChecksFailedError, PulumiError
 from scripts.rehearsal import results
 from scripts.rehearsal.evidence import Evidence
 from scripts.rehearsal.faults import Fault
@@ -76,7 +77,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         directory = tmp_path / "rehearsals" / "one-region-loss"
         directory.mkdir(parents=True)
-        for module in (rehearse, bench):
+        for module in (rehearse, promotion):
             monkeypatch.setattr(module, "Sandbox", lambda speed: Box(tmp_path))
             monkeypatch.setattr(module, "RegionLoss", made)
         monkeypatch.setattr(results, "new_directory", lambda: directory)
@@ -160,14 +161,10 @@ def test_the_region_may_be_lost_by_silence(played: Any) -> None:
     assert rehearsal.silent
 
 
-# -- dr bench -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("seconds", "fails"), [(130.0, None), (200.0, ChecksFailedError)])
-def test_a_benchmark_ends_after_the_promotion(played: Any, seconds: float, fails: type[DrError] | None) -> None:
-    rehearsal, _ = played(made_up.evidence(up_seconds=seconds))
-    if fails is None:
-        bench.run(12.0)
-    else:
-        with pytest.raises(fails):
-            bench.run(12.0)
+# -- dr bench promotion -------------------------------------------------------------------------------------------
+def test_a_benchmark_ends_after_the_promotion(played: Any) -> None:
+    rehearsal, _ = played(made_up.evidence(up_seconds=130.0))
+    measured = promotion.measure(12.0, 1)
+    assert measured.figure == 130.0
     assert rehearsal.steps == Steps(after_promotion=False)
     assert Box.stopped == 1

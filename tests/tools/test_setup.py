@@ -115,6 +115,27 @@ def test_a_stamped_environment_is_left_alone(checkout: Path) -> None:
     assert interpreter.stat().st_mtime_ns == before
 
 
+def test_packages_are_compiled_once_for_each_set_of_requirements(checkout: Path) -> None:
+    """Also where Python is told to write no bytecode by itself."""
+    environment = checkout / ".venv"
+    package = environment / "lib" / "python3.99" / "site-packages" / "pulumi"
+    (package / "nested").mkdir(parents=True)
+    (package / "nested" / "module.py").write_text("x = 1\n", encoding="utf-8")
+    (environment / "bin").mkdir()
+    (environment / "bin" / "python").symlink_to(sys.executable)
+    (environment / ".requirements-stamp").write_text("one", encoding="utf-8")
+
+    def compiled() -> list[Path]:
+        setup.compile_packages()
+        return list(package.rglob("*.pyc"))
+
+    (first,) = compiled()
+    first.unlink()
+    assert compiled() == []
+    (environment / ".requirements-stamp").write_text("two", encoding="utf-8")
+    assert compiled() == [first]
+
+
 def test_the_launcher_runs_the_checkout_s_command_from_any_folder(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -159,7 +180,7 @@ def test_an_interrupt_stops_what_the_set_up_started(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from tools import setup\n"
         f"setup.ROOT = setup.BUILT = Path({str(tmp_path)!r}); setup.LOGS = setup.ROOT / 'logs'\n"
         "setup.make_environment = lambda: setup.run(['sleep', '50'], log='sleep', advice='')\n"
-        "setup.make_launcher = setup.make_engine = lambda: None\n"
+        "setup.compile_packages = setup.make_launcher = setup.make_engine = lambda: None\n"
         "sys.argv = ['setup']\n"
         "try:\n    setup.main()\nexcept KeyboardInterrupt:\n    sys.exit(130)\n"
     )

@@ -17,12 +17,12 @@ from typing import Any
 from moto.rds.exceptions import DBInstanceAlreadyExists, InvalidParameterValue, RDSClientError
 from moto.rds.models import DBInstance, DBSnapshot, RDSBackend
 
-from sandbox.clock import minutes
 from sandbox.cloud import rds_rules
 from sandbox.cloud.context import BadRequest, Cloud
 from sandbox.cloud.emulations import databases
 from sandbox.cloud.emulations.database_instance import Instance
 from sandbox.cloud.emulations.databases import Databases
+from sandbox.cloud.emulations.durations import lasting
 from sandbox.cloud.emulations.patching import replace
 from sandbox.cloud.postgres import copy_tree
 
@@ -91,7 +91,7 @@ class Snapshots:
             else:
                 self._complete(snapshot)
 
-        self.cloud.after(minutes("rds.snapshot"), finish, f"snapshot {name}", regions=[region])
+        self.cloud.after(lasting(self.cloud, "rds.snapshot"), finish, f"snapshot {name}", regions=[region])
 
     def _back_up(self, snapshot: DBSnapshot, content: Content, instance: Instance) -> None:
         try:
@@ -150,7 +150,8 @@ class Snapshots:
             self._complete(snapshot)
 
         work()  # here, so that a source deleted the next moment does not matter; it takes a tenth of a second
-        self.cloud.after(minutes("rds.copy"), finish, name, regions=sorted({source.region, snapshot.region}))
+        regions = sorted({source.region, snapshot.region})
+        self.cloud.after(lasting(self.cloud, "rds.copy"), finish, name, regions=regions)
 
     def forget(self, snapshot: DBSnapshot) -> None:
         """Delete the data."""

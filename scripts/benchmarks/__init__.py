@@ -1,0 +1,1 @@
+"""What `dr bench` measures: one module a measurement."""
