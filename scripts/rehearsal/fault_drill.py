@@ -28,6 +28,7 @@ from scripts.rehearsal.world import World
 HANGS_AFTER = 400.0  # real seconds for one run of the command
 MOVES_WITHIN = 8.0  # modelled minutes: health checks, propagation and the time to live of a name
 LOOK_EVERY = 0.1
+ENGINES_SUMMARY = "error: update failed"
 LONGEST_LINE = 200  # of a message, where only its first line is shown
 # A call of an operation that begins otherwise changes something.
 READS = ("Get", "List", "Describe", "Head", "BatchGet", "Decrypt")
@@ -52,7 +53,7 @@ class Run:
         if self.code is None:
             return f"did not end within {HANGS_AFTER:.0f} s"
         lines = [line.strip() for line in self.error.splitlines()]
-        engine = (line for line in lines if line.startswith("error:"))
+        engine = (line for line in lines if line.startswith("error:") and line != ENGINES_SUMMARY)
         told = next(engine, next(iter(lines), "")) or ("promoted" if self.code == 0 else "said nothing")
         return told if len(told) <= LONGEST_LINE else told[:LONGEST_LINE] + " …"
 

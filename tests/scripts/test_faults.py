@@ -90,7 +90,9 @@ def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
 
 # -- judgement ----------------------------------------------------------------------------------------------------
 IMAGE = BY_NAME["image-lost-midway"]
-SAID = "`pulumi up` ended with code 255:\nerror: no takeover: CannotPullContainerError: x: not found"
+SAID = (
+    "`pulumi up` ended with code 255:\nerror: update failed\nerror: no takeover: CannotPullContainerError: x: not found"
+)
 
 
 def run(code: int | None = 6, error: str = SAID, stderr: str = "", **document: Any) -> Run:
