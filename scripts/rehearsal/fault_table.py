@@ -215,7 +215,7 @@ FAULTS = (
         Stage.DATABASE,
         "`aws kms enable-key`",
         PulumiError,
-        r"EncryptionFailure.*KMS key",
+        r"(KMSKeyNotAccessibleFault|EncryptionFailure): .*KMS key",
         WHILE_RESTORING,
     ),
     Row(
