@@ -242,6 +242,21 @@ def sandbox_healthy(e: Evidence) -> tuple[bool, str]:
     return not e.sandbox_errors, "; ".join(e.sandbox_errors[:SHOWN]) or "the emulated cloud reports no error of its own"
 
 
+def access_allowed(e: Evidence) -> tuple[bool, str]:
+    """Least privilege must not be less than what is needed."""
+    if e.access_refused is None:
+        return False, "Not looked at."
+    return not e.access_refused, "; ".join(e.access_refused[:SHOWN]) or "no role was refused anything it asked for"
+
+
+def access_used(e: Evidence) -> tuple[bool, str]:
+    """… nor more: every action and resource of every statement was needed, or access.UNSEEN says why it was not."""
+    if e.access_unused is None:
+        return False, "Not looked at."
+    shown = f"{len(e.access_unused)} never needed: {'; '.join(e.access_unused[:SHOWN])}" if e.access_unused else ""
+    return not e.access_unused, shown or "every grant was used, or cannot be in a rehearsal"
+
+
 EVERY: tuple[tuple[str, str, Judge], ...] = (
     ("crisis-page-in-time", "The crisis page comes by itself", crisis_page),
     ("crisis-page-phone-lines", "The crisis page names every phone line", phone_lines),
@@ -258,6 +273,7 @@ EVERY: tuple[tuple[str, str, Judge], ...] = (
     ("database-not-at-defaults", "The restored database has our settings", instance_not_at_defaults),
     ("recordings-replicated", "Recordings are in the standby bucket", recordings),
     ("dns-stays", "The returning region does not pull people back", dns_stays),
+    ("access-allowed", "No role lacked a permission", access_allowed),
     ("sandbox-healthy", "The emulation itself worked", sandbox_healthy),
 )
 NEWEST_DATA: dict[Source, tuple[str, str, Judge]] = {
@@ -270,6 +286,7 @@ WITHOUT_FAULT: tuple[tuple[str, str, Judge], ...] = (
     ("everything-runs", "All services run", everything_runs),
     ("preview-empty", "Nothing is left to deploy", preview_empty),
     ("drift-empty", "What runs is what the state says", drift_empty),
+    ("access-used", "No role has a permission too many", access_used),
     ("later-copies-change-nothing", "Copies that come and go change nothing", later_copies),
 )
 WITH_FAULT: tuple[tuple[str, str, Judge], ...] = (

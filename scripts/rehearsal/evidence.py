@@ -107,6 +107,8 @@ class Evidence:
     drift_code: int | None = None
     later: list[str] | None = None  # what changes or fails after a newer copy came and the used one went
     sandbox_errors: list[str] = field(default_factory=list)
+    access_refused: list[str] | None = None  # what roles of the program asked for and were not allowed
+    access_unused: list[str] | None = None  # what they are allowed and nothing needed
 
     @property
     def critical(self) -> float | None:

@@ -23,7 +23,7 @@ from scripts.rehearsal.writer import Look
 REHEARSALS = BUILD / "rehearsals"
 LATEST = "latest"
 SCENARIO = "region-loss"
-KEPT_LOGS = ("calls.jsonl", "cloud.log", "provider.log")
+KEPT_LOGS = ("access.jsonl", "calls.jsonl", "cloud.log", "provider.log")
 # The sandbox's own events that say something about the recovery; its inner life stays in its directory.
 TOLD = (
     "alb.",

@@ -18,7 +18,7 @@ from scripts import console
 from scripts import sandbox as sandbox_task
 from scripts.project import Project, load
 from scripts.pulumi_cli import Outcome, PulumiCli, changes_in_preview
-from scripts.rehearsal import calls, inspection
+from scripts.rehearsal import access, calls, inspection
 from scripts.rehearsal.evidence import Evidence, Snapshot
 from scripts.rehearsal.faults import Fault, half_alive, request
 from scripts.rehearsal.sources import PROMISES, Source, settings
@@ -340,6 +340,9 @@ class RegionLoss:
         e.takeover, both = inspection.takeover_said(events, self.timeline.spans, e)
         if both is not None:
             self.timeline.end("takeover", both)
+        told = self.world.access()
+        e.access_refused = access.refused(told["refusals"])
+        e.access_unused = [str(part) for part in access.unused(told["roles"], told["uses"])]
         e.sandbox_errors = list(self.sandbox.control("GET", "status")["errors"])
 
 

@@ -160,6 +160,11 @@ class World:
     def calls(self) -> list[Call]:
         return read(self.sandbox.directory / "calls.jsonl")
 
+    def access(self) -> dict[str, Any]:
+        """The policies of all roles, and what was done by them: `roles`, `uses`, `refusals`."""
+        found: dict[str, Any] = self.sandbox.control("GET", "access")
+        return found
+
     def resolve(self) -> dict[str, Any]:
         """What a fresh question to DNS answers now."""
         found: dict[str, Any] = self.sandbox.control("GET", f"resolve?name={self.project.public_name}")

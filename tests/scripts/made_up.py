@@ -139,6 +139,8 @@ def evidence(**changed: Any) -> Evidence:
         ],
         restored_from="rds-snapshot-newest",
         data_moment=DataMoment(sent(RESTORED) + 0.06, sent(RESTORED) + 0.15),
+        access_refused=[],
+        access_unused=[],
         instance=instance(),
         database_group="sg-database",
         read_back=ReadBack(

@@ -117,7 +117,7 @@ def test_without_a_seed_one_is_drawn_and_printed(played: Any, capsys: pytest.Cap
 
 def test_a_broken_promise_is_a_failure_of_its_own(played: Any) -> None:
     _, directory = played(made_up.evidence(preview_code=7, preview_after=["update x y"]))
-    with pytest.raises(ChecksFailedError, match="1 of 22 checks do not hold: preview-empty") as raised:
+    with pytest.raises(ChecksFailedError, match=r"1 of \d+ checks do not hold: preview-empty") as raised:
         run()
     assert raised.value.hint == "To repeat it: dr rehearse region-loss --seed 7 --source snapshot-copies"
     assert result(directory)["ok"] is False
