@@ -10,7 +10,7 @@ help:
 	@echo 'make check         format, lint, types, workflows'
 	@echo 'make bench         how close a promotion comes to the waits that AWS imposes'
 	@echo 'make format        format the code and fix what can be fixed'
-	@echo 'make docs          write docs/commands.md and docs/diagram.md anew'
+	@echo 'make docs          write docs/commands.md, docs/diagram.md and docs/access.md anew'
 	@echo 'make requirements  pin the packages of requirements.in anew'
 
 setup:
@@ -39,6 +39,7 @@ format: setup
 docs: setup
 	.venv/bin/python -m typer scripts.dr utils docs --name dr --title 'The dr command' > docs/commands.md
 	.venv/bin/python -m tests.components.diagram > docs/diagram.md
+	.venv/bin/python -m tests.components.access_page > docs/access.md
 
 requirements: setup
 	@sh tools/requirements.sh
