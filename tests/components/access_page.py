@@ -23,8 +23,9 @@ same comparison covers, and what people and pipelines that deploy are allowed.
 
 The sandbox decides on every call of these roles by these policies and refuses what they do not allow. A rehearsal fails
 if a role was refused anything (`access-allowed`), or if an action or a resource of a statement was never needed
-(`access-used`), except for what the [last table](#not-seen-in-a-rehearsal) lists. `tests/sandbox/test_access.py` makes
-the applications' calls, and takes each of their actions away once to see it missed.
+(`access-used`), except for what the [last table](#not-seen-in-a-rehearsal) lists. `tests/sandbox/test_access*.py`
+make the calls of applications, snapshot cycle, ECS and S3 with these policies, and take each action away once to see it
+missed.
 """
 
 # Who takes a role on and what for, by the end of its name.
@@ -96,7 +97,9 @@ def page() -> str:
         for role in described(Program(stack, standby).recorded()):
             lines += _section(role)
     lines += ["## Not seen in a rehearsal\n", "| roles | statement | what | why |", "| --- | --- | --- | --- |"]
-    lines += [f"| {_code(u.role)} | {u.statement} | {_code(u.text)} | {u.reason} |" for u in UNSEEN]
+    for unseen in UNSEEN:
+        what = "<br>".join(map(_code, unseen.texts))
+        lines.append(f"| {_code(unseen.role)} | {_code(unseen.statement)} | {what} | {unseen.reason} |")
     return "\n".join(lines) + "\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -29,7 +29,27 @@ def keys(world: World) -> dict[str, str]:
     return {kind: world.client("kms", region).create_key()["KeyMetadata"]["Arn"] for kind, region in REGIONS.items()}
 
 
-def replicate(world: World, keys: dict[str, str], name: str, without: str = "", trust: str | None = None) -> str:
+def recordings_policy(names: dict[str, str], keys: dict[str, str]) -> str:
+    """What the program allows the recordings' role."""
+    arns = {kind: f"arn:aws:s3:::{names[kind]}" for kind in REGIONS} | {f"{kind}_key": keys[kind] for kind in REGIONS}
+    return replication_policy(arns, KENYA, SOUTH_AFRICA)
+
+
+def state_policy(names: dict[str, str], keys: dict[str, str]) -> str:
+    """What `dr bootstrap` allows the state bucket's role."""
+    ends = [(names[kind], region, keys[kind]) for kind, region in REGIONS.items()]
+    return json.dumps(documents.replication_permissions(*ends[0], *ends[1]))
+
+
+def replicate(
+    world: World,
+    keys: dict[str, str],
+    name: str,
+    *,
+    without: str = "",
+    trust: str | None = None,
+    allowed: Callable[[dict[str, str], dict[str, str]], str] = recordings_policy,
+) -> str:
     """Bucket and copy with a role of that name; the source bucket's name."""
     names = {kind: f"{name}-{kind}" for kind in REGIONS}
     for kind, region in REGIONS.items():
@@ -39,8 +59,7 @@ def replicate(world: World, keys: dict[str, str], name: str, without: str = "", 
         default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": keys[kind]}
         rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
         s3.put_bucket_encryption(Bucket=names[kind], ServerSideEncryptionConfiguration={"Rules": [rule]})
-    arns = {kind: f"arn:aws:s3:::{names[kind]}" for kind in REGIONS} | {f"{kind}_key": keys[kind] for kind in REGIONS}
-    policy = json.loads(replication_policy(arns, KENYA, SOUTH_AFRICA))
+    policy = json.loads(allowed(names, keys))
     for statement in policy["Statement"]:
         statement["Action"] = [kept for kept in statement["Action"] if kept != without] or ["sts:GetCallerIdentity"]
     iam = world.client("iam", "us-east-1")
@@ -63,15 +82,19 @@ def copied(world: World, bucket: str) -> bool:
     return status() == "COMPLETED"
 
 
-def test_all_that_the_role_is_allowed_is_needed(world: World, keys: dict[str, str]) -> None:
-    bucket = replicate(world, keys, "whole")
+@pytest.mark.parametrize("allowed", [recordings_policy, state_policy])
+def test_all_that_a_role_is_allowed_is_needed(
+    world: World, keys: dict[str, str], allowed: Callable[[dict[str, str], dict[str, str]], str]
+) -> None:
+    name = allowed.__name__.replace("_", "-")
+    bucket = replicate(world, keys, name, trust=json.dumps(documents.replication_trust()), allowed=allowed)
     assert copied(world, bucket)
     world.client("s3", KENYA).delete_object(Bucket=bucket, Key="audio/1.wav")
 
     def left() -> list[str]:
         told = world.control("GET", "access")
-        used = {(use["statement"], use[part]) for use in told["uses"] if use["role"] == "whole" for part in PARTS}
-        granted = access.parts({"whole": told["roles"]["whole"]})
+        used = {(use["statement"], use[part]) for use in told["uses"] if use["role"] == name for part in PARTS}
+        granted = access.parts({name: told["roles"][name]})
         return [str(part) for part in granted if (part.statement, part.text) not in used]
 
     wait(lambda: not left(), 30, "all grants to be used", left)

@@ -52,9 +52,14 @@ def test_a_denial_needs_no_use_and_a_statement_without_a_name_has_its_number() -
 
 
 def test_what_a_rehearsal_cannot_show_is_not_reported_and_nothing_else_is_left_out() -> None:
-    letters = {"Sid": "DeadLetters", "Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ["arn:queue"]}
-    assert unused(documents(letters, role="mental-health-platform-sa-database-roles-starts")) == []
-    assert unused(documents(letters, role="mental-health-platform-sa-sync-task")) == ["sqs:SendMessage", "arn:queue"]
+    queue = "arn:aws:sqs:af-south-1:123456789012:letters"
+    letters = {"Sid": "DeadLetters", "Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": [queue]}
+    starts = "mental-health-platform-sa-database-roles-starts"
+    assert unused(documents(letters, role=starts)) == []
+    assert unused(documents(letters | {"Action": ["sqs:SendMessage", "sqs:PurgeQueue"]}, role=starts)) == [
+        "sqs:PurgeQueue"
+    ]
+    assert unused(documents(letters, role="mental-health-platform-sa-sync-task")) == ["sqs:SendMessage", queue]
 
 
 def test_a_refusal_is_told_in_one_line() -> None:
