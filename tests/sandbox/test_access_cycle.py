@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from components import naming, policies, snapshots
+from components.metrics import OWN_NAMESPACE
 from components.naming import physical, sign_of_life_parameter
 from scripts.rehearsal import access
 from tests.sandbox import roles
@@ -79,7 +80,7 @@ class Cycle:
         self.client("ssm", SOUTH_AFRICA).get_parameter(Name=sign_of_life_parameter("sa"))
         data = [{"MetricName": "CopyCycleRuns", "Value": 1.0}]
         metrics = self.client("cloudwatch", SOUTH_AFRICA)
-        metrics.put_metric_data(Namespace=snapshots.METRIC_NAMESPACE, MetricData=data)
+        metrics.put_metric_data(Namespace=OWN_NAMESPACE, MetricData=data)
         self.estate.available(BASE)
         there.create_db_snapshot(DBInstanceIdentifier=BASE, DBSnapshotIdentifier=name, Tags=[MADE_BY])
         here.copy_db_snapshot(
