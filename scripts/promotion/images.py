@@ -5,7 +5,8 @@ is for one repository, a manifest is asked for by HEAD. https://github.com/openc
 spec.md, "Pull"; https://distribution.github.io/distribution/spec/auth/token/.
 
 A registry that does not answer forbids nothing: a promotion must not depend on being checked. One that says that an
-image is not there, or not for this credential, does: ECS would hear the same.
+image is not there, or not for this credential, does, if a critical service needs it: ECS would hear the same. A
+standard service's is a warning, because nobody in distress has to wait for that service.
 """
 
 from __future__ import annotations
@@ -96,16 +97,18 @@ def read_credential(text: str) -> str:
 
 
 def judge(services: Sequence[ServiceSpec], credential: str) -> list[Finding]:
-    """Ask for all images at once: a refusal for each that is not there, one warning for all that nobody knows of."""
+    """Ask for all images at once: a finding for each that is not there, one warning for all that nobody knows of."""
     references = sorted({service.image_reference for service in services})
     questions = {reference: partial(_resolve, reference, credential) for reference in references}
     answers = ask(questions, SECONDS_FOR_ALL)
     found, unknown = [], []
     for reference, answer in answers.items():
         if isinstance(answer, Missing):
-            users = ", ".join(service.name for service in services if service.image_reference == reference)
-            said = f"{users}: {reference} cannot be pulled: {answer}. No task of {users} could start."
-            found.append(findings.refused(SUBJECT, said, answer.hint))
+            users = [service for service in services if service.image_reference == reference]
+            names = ", ".join(service.name for service in users)
+            said = f"{names}: {reference} cannot be pulled: {answer}. No task of {names} could start."
+            say = findings.refused if any(service.critical for service in users) else findings.warning
+            found.append(say(SUBJECT, said, answer.hint))
         elif isinstance(answer, Unknown | NoAnswer):
             unknown.append(f"{Image.of(reference).name} ({answer})")
         elif isinstance(answer, Exception):

@@ -1,6 +1,7 @@
 """Whether the account's quotas in the standby region leave room for what a promotion adds there.
 
-Service Quotas is asked in that region, and so is what already counts. A quota that nobody tells forbids nothing.
+Service Quotas is asked in that region, and so is what already counts. A quota that nobody tells forbids nothing, nor
+does one that only standard services would exceed: nobody in distress has to wait for those.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SPOT = "FARGATE_SPOT"  # has a quota of its own
 
 @dataclass(frozen=True)
 class Need:
-    """`used` by what is there already, `more` by the promotion; `later` is what serving needs at its peak, if more."""
+    """`used` by what is there, `more` by what is critical; `later` is what the stack needs at its peak."""
 
     used: float
     more: float
@@ -66,7 +67,7 @@ def _judge(site: Site, quota: Quota) -> Finding:
         text = f"{told}, {need.used:.10g} of it used: the promotion needs {need.more:.10g} more."
         return findings.refused(SUBJECT, text, _how_to_raise(site, quota, max(needed, need.later)))
     if need.later > value:
-        text = f"{told}: enough to begin with, but at its peak this stack needs {need.later:.10g}"
+        text = f"{told}: enough for the critical services, but at its peak this stack needs {need.later:.10g}"
         return findings.warning(SUBJECT, text, _how_to_raise(site, quota, need.later))
     return findings.ok(SUBJECT, f"{told}, {need.used:.10g} used, {need.more:.10g} needed")
 
@@ -98,7 +99,7 @@ def _cpus(site: Site) -> Need:
     services = site.settings.services
     own = site.stack.physical("cluster")
     used = sum(_cpus_of(site, arn) for arn in _listed(site, "list_clusters", "clusterArns") if _name(arn) != own)
-    more = _sum(services, lambda service: service.desired_count)
+    more = _sum([service for service in services if service.critical], lambda service: service.desired_count)
     return Need(used, more, used + 2 * _sum(services, lambda service: service.max_count))
 
 

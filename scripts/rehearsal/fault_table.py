@@ -145,8 +145,8 @@ FAULTS = (
     ),
     Row(
         "compute-quota-full",
-        "Fargate's quota of vCPUs is enough for the critical services only",
-        breaking.lowered_quota(*CPUS, vcpus_of_critical_services),
+        "Fargate's quota of vCPUs is not enough for the critical services",
+        breaking.lowered_quota(*CPUS, lambda estate: vcpus_of_critical_services(estate) / 2),
         Stage.PREFLIGHT,
         "the quota is raised",
         RefusedError,
@@ -276,14 +276,13 @@ FAULTS = (
         r"Essential container in task exited",
     ),
     Row(
-        "compute-quota-filled-midway",
-        "somebody else takes the vCPUs that the standard services need, after the preflight",
+        "compute-quota-short",
+        "the vCPUs that are left are enough for the critical services only",
         breaking.lowered_quota(*CPUS, vcpus_of_critical_services),
         Stage.STANDARD_SERVICES,
         "the quota is raised",
         PulumiError,
         r"limit on the number of vCPUs",
-        PAST_PREFLIGHT,
     ),
     Row(
         "cache-failing",

@@ -53,15 +53,15 @@ def refused(code: str, call: Any, **parameters: Any) -> None:
 def test_an_account_that_was_prepared_as_the_guide_says_has_room(site: Site) -> None:
     found = looked(site)
     assert {entry.level for entry in found.values()} == {"ok"}, found
-    # desiredCount × cpu of all services; the NAT gateways of three zones; one database of the configured size.
-    assert found[CPUS].text.endswith("is 100 in af-south-1, 0 used, 3.5 needed")
+    # desiredCount × cpu of the critical services; the NAT gateways of three zones; one database of the configured size.
+    assert found[CPUS].text.endswith("is 100 in af-south-1, 0 used, 2 needed")
     assert found[ADDRESSES].text.endswith("is 5 in af-south-1, 0 used, 3 needed"), "AWS's default: nothing was applied"
     assert found[INSTANCES].text.endswith("0 used, 1 needed")
 
 
 @pytest.mark.parametrize(
     ("service", "code", "value", "more"),
-    [("fargate", CPUS, 3, "3.5"), ("ec2", ADDRESSES, 2, "3"), ("rds", INSTANCES, 0, "1"), ("rds", STORAGE, 50, "100")],
+    [("fargate", CPUS, 1, "2"), ("ec2", ADDRESSES, 2, "3"), ("rds", INSTANCES, 0, "1"), ("rds", STORAGE, 50, "100")],
 )
 def test_too_little_is_refused_with_the_command_that_asks_for_more(
     world: World, site: Site, service: str, code: str, value: float, more: str
@@ -78,8 +78,11 @@ def test_too_little_is_refused_with_the_command_that_asks_for_more(
     assert f"--service-code {service} --quota-code {code} --desired-value" in found.hint
 
 
-def test_what_is_enough_to_begin_with_but_not_at_the_peak_is_a_warning(world: World, site: Site) -> None:
-    apply(world, "fargate", CPUS, 10)
+@pytest.mark.parametrize("value", [3, 10])
+def test_what_is_enough_for_the_critical_services_but_not_at_the_peak_is_a_warning(
+    world: World, site: Site, value: float
+) -> None:
+    apply(world, "fargate", CPUS, value)
     try:
         found = looked(site)[CPUS]
     finally:

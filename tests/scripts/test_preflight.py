@@ -26,7 +26,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     ("call", "answer", "words"),
     [
         ("secretsmanager.get_secret_value", {"SecretString": "x"}, r"images: .* no registry credential: it is no JSON"),
-        ("service-quotas.get_service_quota", {"Quota": {"Value": 2.0}}, r"quotas: .*fargate L-3032A538"),
+        ("service-quotas.get_service_quota", {"Quota": {"Value": 1.0}}, r"quotas: .*fargate L-3032A538"),
     ],
 )
 def test_what_aws_says_of_them_forbids_a_promotion(site: MadeUp, call: str, answer: dict[str, Any], words: str) -> None:
