@@ -53,7 +53,7 @@ UNTAGGED = {
 EVERY_RESOURCE = {
     ("alerts", "DelegateToIam"),
     ("alerts", "PublishAlarms"),
-    ("database-roles-runs", "AttachNetwork"),
+    ("database-roles-runs", "LookAtNetwork"),
     ("database-roles-runs", "NotTheCode"),
     ("health-check-alerts", "DelegateToIam"),
     ("health-check-alerts", "PublishAlarms"),
