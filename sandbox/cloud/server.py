@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import ssl
+import sys
 import threading
 import time
 import traceback
@@ -279,9 +280,12 @@ def _write_trust(path: Path) -> None:
 
 
 def _use_modelled_time(clock: Clock) -> None:
-    """Make moto's own timestamps modelled ones; before its services are loaded, which import this function by name."""
+    """Make moto's own timestamps modelled ones, also in those of its modules that have the function by name already."""
+    real = moto.core.utils.utcnow
 
     def utcnow() -> datetime:
         return clock.now().replace(tzinfo=None)
 
-    moto.core.utils.utcnow = utcnow
+    for name, module in list(sys.modules.items()):
+        if name.startswith("moto.") and getattr(module, "utcnow", None) is real:
+            vars(module)["utcnow"] = utcnow

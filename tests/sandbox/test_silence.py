@@ -35,8 +35,13 @@ def shell(names: Names, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     names.bring_back(KENYA)
 
 
+def page() -> tuple[int | None, str]:
+    answer = public.get(f"https://{DOMAIN}/x")
+    return answer.status, answer.text
+
+
 def test_any_program_reaches_the_public_name_through_the_proxy(names: Names) -> None:
-    assert public.get(f"https://{DOMAIN}/x") == public.Answer(200, f"page of {KENYA}")
+    assert page() == (200, f"page of {KENYA}")
 
 
 def test_the_proxy_leads_nowhere_else() -> None:
@@ -64,7 +69,7 @@ def test_a_silent_region_hangs_where_a_cut_one_ends_at_once(names: Names) -> Non
     assert time.monotonic() - began < 10 * PATIENCE
     assert answer.status in (None, 200), "silence, or people are elsewhere already"
     names.expect("secondary")  # health checks give it up in their own time
-    assert public.get(f"https://{DOMAIN}/x") == public.Answer(200, f"page of {SOUTH_AFRICA}")
+    assert page() == (200, f"page of {SOUTH_AFRICA}")
     names.world.client("ecs", SOUTH_AFRICA).list_clusters()
 
 
