@@ -106,7 +106,7 @@ def page() -> str:
 def described(recording: Recording) -> list[Described]:
     """All roles of a stack, by name."""
     documents: dict[str, list[Mapping[str, Any]]] = {}
-    for policy in recording.of(POLICY):
+    for policy in sorted(recording.of(POLICY), key=lambda policy: policy.name):
         documents.setdefault(policy.inputs["role"], []).extend(json.loads(policy.inputs["policy"])["Statement"])
     found = []
     for role in recording.of(ROLE):

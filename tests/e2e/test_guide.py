@@ -100,7 +100,8 @@ class Walk:
             del self._environment[name]
 
     def type(self, command: str, seconds: float = 480) -> subprocess.CompletedProcess[str]:
-        script = f'{command}\ncode=$?\n{{ pwd; env -0; }} >"{self._memory}"\nexit $code\n'
+        # Like variables of a shell that stays: those that nobody exports are remembered, too.
+        script = f'set -a\n{command}\ncode=$?\n{{ pwd; env -0; }} >"{self._memory}"\nexit $code\n'
         ended = subprocess.run(
             ["sh", "-c", script],
             cwd=self.folder,

@@ -13,6 +13,7 @@ import pytest
 
 from tests.sandbox.provider_client import Client, Made
 from tests.sandbox.provider_lab import PEER, Lab, open_lab
+from tests.sandbox.traffic_world import wait
 
 INSTANCE: Final = "aws:rds/instance:Instance"
 REPLICATION: Final = "aws:rds/instanceAutomatedBackupsReplication:InstanceAutomatedBackupsReplication"
@@ -161,6 +162,8 @@ def test_a_database_is_restored_from_replicated_backups_with_its_own_password(la
         INSTANCE, **plain(lab, backupRetentionPeriod=7, storageEncrypted=True, kmsKeyId=key, region=LONDON)
     )
     replication = lab.make(REPLICATION, sourceDbInstanceArn=source.state["arn"], kmsKeyId=lab.key, retentionPeriod=3)
+    rds = lab.aws("rds")
+    wait(lambda: rds.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"][0]["RestoreWindow"], 60)
     given: dict[str, Any] = {
         "identifier": lab.name("restored"),
         "engine": "postgres",
