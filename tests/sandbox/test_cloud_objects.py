@@ -275,6 +275,15 @@ def test_an_unmodelled_condition_is_an_error(condition: dict[str, dict[str, str]
 
 
 # -- secrets --------------------------------------------------------------------------------------------------------
+def test_a_description_can_be_taken_away(world: World) -> None:
+    secrets = world.client("secretsmanager", SOUTH_AFRICA)
+    secrets.create_secret(Name="described", Description="by somebody", SecretString="one")
+    secrets.update_secret(SecretId="described", KmsKeyId="alias/aws/secretsmanager")
+    assert secrets.describe_secret(SecretId="described")["Description"] == "by somebody"
+    secrets.update_secret(SecretId="described", Description="")
+    assert not secrets.describe_secret(SecretId="described").get("Description")
+
+
 def test_a_secret_is_read_from_its_replica_while_its_region_is_lost(world: World) -> None:
     here, there = (world.client("secretsmanager", region) for region in (SOUTH_AFRICA, KENYA))
     made = here.create_secret(Name="shared/key", SecretString="one", AddReplicaRegions=[{"Region": KENYA}])

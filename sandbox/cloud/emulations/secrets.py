@@ -1,19 +1,22 @@
-"""Secrets Manager replicas: moto keeps them readable and read-only, but forgets which KMS key encrypts them."""
+"""Secrets Manager: moto forgets which KMS key encrypts a replica, and keeps a description that is taken away."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from moto.secretsmanager.exceptions import InvalidParameterException
-from moto.secretsmanager.models import FakeSecret, ReplicaSecret
+from moto.secretsmanager.models import FakeSecret, ReplicaSecret, SecretsManagerBackend
 
 from sandbox.cloud.context import Cloud
 from sandbox.cloud.emulations.patching import replace
 
 
 def install(cloud: Cloud) -> None:
-    """Give each replica the key that was asked for; in a region that is lost there can be no new one."""
+    """Give each replica the key that was asked for; in a region that is lost there can be no new one. Let an empty
+    description replace another one.
+    """
     create = FakeSecret.create_replicas
+    update = SecretsManagerBackend.update_secret
 
     def create_replicas(
         self: FakeSecret, replica_regions: list[dict[str, str]], force_overwrite: bool
@@ -27,4 +30,12 @@ def install(cloud: Cloud) -> None:
             config["KmsKeyId"] = wanted.get("KmsKeyId") or config["KmsKeyId"]
         return replicas
 
+    def update_secret(self: SecretsManagerBackend, secret_id: str, **given: Any) -> str:
+        answer = update(self, secret_id, **given)
+        secret = self.secrets[secret_id]
+        if given["description"] == "" and isinstance(secret, FakeSecret):
+            secret.description = ""
+        return answer
+
     replace(FakeSecret, create_replicas=create_replicas)
+    replace(SecretsManagerBackend, update_secret=update_secret)
