@@ -7,6 +7,7 @@ at exit, on a signal (which the owner turns into an exception), and on a crash t
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import shutil
@@ -118,14 +119,23 @@ class Sandbox:
 
     def check_alive(self) -> None:
         """Raise SandboxFailed if one of the processes ended or the cloud reports an error of its own."""
-        for process, name in zip(self._processes, ("cloud", "provider"), strict=True):
-            if process.poll() is not None:
-                raise SandboxFailed(f"The sandbox's {name} ended with code {process.returncode}.\n{self._tail(name)}")
-        status = self.control("GET", "status")
+        self._check_processes()
+        try:
+            status = self.control("GET", "status")
+        except SandboxFailed:
+            self._check_processes(patience=2.0)  # a killed process answers no more a moment before it can be reaped
+            raise
         if not status["healthy"]:
             raise SandboxFailed("The sandbox reports errors of its own:\n" + "\n".join(status["errors"][:5]))
 
     # -- processes ----------------------------------------------------------------------------------------------
+    def _check_processes(self, patience: float = 0.0) -> None:
+        """Raise SandboxFailed if one has ended, or ends within `patience` seconds."""
+        for process, name in zip(self._processes, ("cloud", "provider"), strict=True):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = process.wait(patience)
+                raise SandboxFailed(f"The sandbox's {name} ended with code {code}.\n{self._tail(name)}")
+
     def _spawn(self, name: str, arguments: list[str], marked: bool = True) -> subprocess.Popen[bytes]:
         """Start a Python process of the checkout whose standard input is a pipe that only we hold open."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PULUMI_"))}
