@@ -43,7 +43,6 @@ class _Resolved:
     address: str
     port: int
     region: str
-    record: str | None
     expires: float  # modelled epoch seconds
 
 
@@ -74,15 +73,6 @@ class PublicClient:
         """POST `data` as JSON; raises Unreachable, after which the server may or may not have acted."""
         return self._request("POST", path, json.dumps(data).encode())
 
-    def resolve(self) -> str | None:
-        """The failover record that this client's cached or fresh DNS answer came from; raises Unreachable."""
-        return self._address().record
-
-    def forget(self) -> None:
-        """Drop the cached DNS answer."""
-        with self._lock:
-            self._cached = None
-
     def _request(self, method: str, path: str, body: bytes | None) -> Answer:
         where = self._address()
         context = self._trust()
@@ -107,7 +97,7 @@ class PublicClient:
         found = self._ask("resolve?" + urllib.parse.urlencode({"name": self._domain}))
         if found["port"] is None:
             raise Unreachable(f"{found['target']} does not listen on 443", found["region"])
-        resolved = _Resolved(found["address"], found["port"], found["region"], found["record"], now + found["ttl"])
+        resolved = _Resolved(found["address"], found["port"], found["region"], now + found["ttl"])
         with self._lock:
             self._cached = resolved
         return resolved

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from components import yaml_files
 from scripts import console
 from scripts.clients import Clients
 from scripts.errors import IncompleteError, NotConfirmedError, RefusedError
@@ -214,7 +213,7 @@ def _refuse_more(missing: list[Step], confirmed: list[Step]) -> None:
 
 def _names_provider(file: Path) -> bool:
     """Whether a stack's file says with what it is encrypted; else the engine would ask for a passphrase."""
-    return "secretsprovider" in (yaml.safe_load(file.read_text()) or {})
+    return "secretsprovider" in yaml_files.read(file)
 
 
 def _made(value: str | None) -> str:

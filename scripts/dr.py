@@ -77,7 +77,7 @@ def bootstrap(
 
     interactive = sys.stdin.isatty() and str(registry_credential) != "-"
     task.run(
-        project.load(),
+        project.load(project.here()),
         apply=apply,
         confirm=confirm,
         credential=registry_credential,

@@ -30,7 +30,7 @@ class Outcome:
 
     command: str
     code: int
-    output: str
+    output: str = field(repr=False)  # `config get` prints a secret
     seconds: float
     started: float = 0.0
     ended: float = 0.0

@@ -15,7 +15,7 @@ from scripts.prerequisites.aws import explained
 from scripts.project import CHECKOUT
 from scripts.rehearsal import results
 from scripts.rehearsal.faults import Fault
-from scripts.rehearsal.scenario import RegionLoss, Steps
+from scripts.rehearsal.scenario import RegionLoss
 from scripts.rehearsal.sources import PAIR_WITH_BACKUPS, Source, move_standby
 
 LARGEST_SEED = 999_999
@@ -42,7 +42,7 @@ def region_loss(
         directory = results.new_directory()
         error: str | None = None
         try:
-            rehearsal.run(Steps())
+            rehearsal.run()
         except BaseException as ended:
             error = told(ended)
             collect_what_is_left(rehearsal)

@@ -33,7 +33,7 @@ def run(seed: int | None, only: Sequence[str], speed: float) -> None:
     try:
         for number, chain in enumerate(planned, 1):
             console.step(f"Sandbox {number} of {len(planned)}: {', '.join(row.name for row in chain)}")
-            rehearse(chain, random.Random(f"{seed}/{number}"), speed, found)
+            rehearse(chain, seed, speed, found)
     except BaseException as ended:
         error = told(ended)
         raise
@@ -50,10 +50,10 @@ def run(seed: int | None, only: Sequence[str], speed: float) -> None:
         )
 
 
-def rehearse(chain: list[Row], draw: random.Random, speed: float, found: list[Result]) -> None:
+def rehearse(chain: list[Row], seed: int, speed: float, found: list[Result]) -> None:
     """One sandbox. What it found is in `found` even where it ends before its time."""
     with Sandbox(speed=speed) as box, explained():
-        drill = Drill(box, chain, draw)
+        drill = Drill(box, chain, seed)
         try:
             drill.run()
         finally:

@@ -28,7 +28,7 @@ from sandbox.clock import Clock
 from sandbox.cloud import constraints, refusals, requests, tunnel
 from sandbox.cloud.accounting import Call, Ledger, Origin, attribute, read_body
 from sandbox.cloud.context import ACCOUNT, AwsError, BadRequest, Cloud
-from sandbox.cloud.emulations import access, authority, faults, pressure
+from sandbox.cloud.emulations import access, account, authority, faults, pressure
 from sandbox.cloud.recording import Recording
 
 # In order of installation: later ones may use the earlier.
@@ -146,6 +146,7 @@ class Gate:
     ) -> Iterable[bytes] | None:
         """An injected fault, a refusal, or the answer of an operation that moto lacks; None leaves it to moto."""
         try:
+            account.check(origin.region)
             pressure.press(self._cloud, origin)
             faults.raise_injected(self._cloud, environ, origin)
             if request is not None:

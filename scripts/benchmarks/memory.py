@@ -18,7 +18,7 @@ from scripts.benchmarks.result import Result
 from scripts.benchmarks.stage import SEED, progress
 from scripts.errors import PulumiError
 from scripts.prerequisites.aws import explained
-from scripts.rehearsal.scenario import RegionLoss, Steps
+from scripts.rehearsal.scenario import RegionLoss
 
 LIMIT = 1536.0  # MiB
 EVERY = 2.0  # real seconds between samples
@@ -94,7 +94,7 @@ def rehearsed(speed: float, seed: int) -> dict[str, float]:
         sampler.start()
         try:
             rehearsal = RegionLoss(box, seed, None)
-            rehearsal.run(Steps())
+            rehearsal.run()
         finally:
             peak = sampler.finish()
     if rehearsal.evidence.up_code != 0:

@@ -13,7 +13,7 @@ from scripts.errors import PulumiError
 from scripts.prerequisites.aws import explained
 from scripts.rehearsal import chain
 from scripts.rehearsal.evidence import Evidence
-from scripts.rehearsal.scenario import RegionLoss, Steps
+from scripts.rehearsal.scenario import RegionLoss
 
 
 def measure(speed: float, count: int) -> Result:
@@ -24,7 +24,7 @@ def measure(speed: float, count: int) -> Result:
     for number in range(1, count + 1):
         with Sandbox(speed=speed) as box, explained():
             rehearsal = RegionLoss(box, SEED, None)
-            rehearsal.run(Steps(after_promotion=False))
+            rehearsal.run(after_promotion=False)
         seconds.append(duration(rehearsal.evidence))
         progress(number, count, f"pulumi up took {seconds[-1]:.1f} s")
     return judged(seconds, Clock(speed).seconds(chain.total(links)))

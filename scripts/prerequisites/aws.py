@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from scripts.clients import Clients
 from scripts.errors import AwsError, DrError, IncompleteError
 from scripts.prerequisites import documents
-from scripts.prerequisites.plan import SERVICE_LINKED_ROLES, Found, replication_role
+from scripts.prerequisites.plan import SERVICE_LINKED_ROLES, USABLE, Found, replication_role
 from scripts.project import Project
+from scripts.promotion.failures import EXPIRED, of_credentials
 
 if TYPE_CHECKING:
     from types_boto3_iam.client import IAMClient
@@ -56,7 +57,11 @@ def explained() -> Iterator[None]:
         yield
     except ClientError as error:
         operation = error.operation_name
+        if error.response["Error"].get("Code") in EXPIRED:
+            raise of_credentials(f"AWS refused {operation}: {error.response['Error'].get('Message', error)}") from error
         raise AwsError(f"AWS refused {operation}: {error.response['Error'].get('Message', error)}") from error
+    except NoCredentialsError as error:
+        raise of_credentials(str(error)) from error
     except BotoCoreError as error:
         raise AwsError(f"AWS could not be reached or the credentials are incomplete: {error}") from error
 
@@ -114,10 +119,13 @@ class Aws:
     def look(self) -> Found:
         """Read what exists. Nothing is changed. Stacks and configuration are read elsewhere, through Pulumi."""
         project = self.project
-        sts: STSClient = self._clients.get("sts", project.standby.region)
+        # Not in a region that may still have to be enabled: it would call the credentials invalid.
+        sts: STSClient = self._clients.get("sts", GLOBAL)
         identity = sts.get_caller_identity()
         found = Found(account=identity["Account"], caller=identity["Arn"])
         found.region_status = {stack.region: self._region_status(stack.region) for stack in project.stacks}
+        if any(status not in USABLE for status in found.region_status.values()):
+            return found  # refused by that alone, and nothing else there answers
         found.service_linked_roles = {
             service for service, role in SERVICE_LINKED_ROLES.items() if self._role_arn(role) is not None
         }

@@ -63,6 +63,8 @@ def refusals(project: Project, found: Found) -> list[str]:
                 f"Region {region} is {status}: enable it (`aws account enable-region --region-name {region}`, takes "
                 "minutes to hours) and run this again."
             )
+    if reasons:
+        return reasons  # in another account or without a region, nothing else can be told
     if len(found.zone_ids) > 1 and project.standby.zone_id not in found.zone_ids:
         reasons.append(
             f"{len(found.zone_ids)} public hosted zones of {project.standby.zone} exist: {', '.join(found.zone_ids)}. "

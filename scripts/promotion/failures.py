@@ -17,8 +17,12 @@ EXPIRED = (
     "UnrecognizedClientException",
     "InvalidAccessKeyId",
     "SignatureDoesNotMatch",
+    "AuthFailure",
 )
-NEW_CREDENTIALS = "Get new credentials for this account, then run the same command again: it continues."
+NEW_CREDENTIALS = (
+    "Get new credentials for this account, then run the same command again: it continues. Session tokens must come "
+    "from a regional STS endpoint: an opt-in region takes no others unless the account says so."
+)
 AGAIN = "What was made stays: run the same command again, it continues."
 
 

@@ -178,6 +178,6 @@ def step_of(kind: str, name: str, critical: frozenset[str]) -> str:
         return "gate"
     if name.startswith("critical-logins"):
         return "logins"
-    if kind == "aws:ecs/service:Service" and not any(name.endswith(service) for service in critical):
+    if kind == "aws:ecs/service:Service" and name.removeprefix("services-") not in critical:
         return "rest"
     return KINDS.get(kind, "rest")

@@ -18,7 +18,7 @@ from scripts import console
 from scripts.errors import IncompleteError, LockedError
 from scripts.promotion import adoption, leftovers, locks, replicas
 from scripts.promotion.adoption import Found
-from scripts.promotion.failures import continuing
+from scripts.promotion.failures import AGAIN, continuing
 from scripts.promotion.leftovers import Leftover
 from scripts.promotion.record import Record
 from scripts.promotion.site import Site
@@ -50,7 +50,7 @@ class Recovery:
         """Clear the way for `pulumi up`. None where nothing was left. Raises DrError for what it cannot clear."""
         with continuing():
             self._unlock()
-            document = json.loads(self._site.cli.run("stack", "export", "--stack", self._stack).stdout)
+            document = self._exported()
             left = leftovers.find(document)
             others = leftovers.others_pending(document)
             replicas.settle(self._site, document, self._wait)
@@ -63,6 +63,7 @@ class Recovery:
             adopted = self._adoptable(left, outcome)
             dropped = {urn for urn, found in outcome.items() if found is None}
             if left or others:
+                self._refuse_changed(document)
                 self._rewrite(leftovers.repaired(document, adopted, dropped), adopted)
             for item in promoted:
                 console.note(f"{item.inputs['identifier']} follows no other database any more: read again")
@@ -129,7 +130,8 @@ class Recovery:
             if found.lost or time.monotonic() > deadline:
                 raise IncompleteError(
                     f"{found.name} is {found.status} and cannot serve.",
-                    "Look at its events in the RDS console. Once it is deleted, run this again: it restores anew.",
+                    f"Look at the events of this {item.kind} in the console. Once it is deleted, run this again: it is "
+                    "made anew.",
                 )
             self._wait(LOOK_EVERY)
             again = adoption.find(self._site, item)
@@ -137,6 +139,16 @@ class Recovery:
                 raise IncompleteError(f"{found.name} has disappeared while it was waited for.", "Run this again.")
             found = again
         return found
+
+    def _refuse_changed(self, before: leftovers.Document) -> None:
+        """Somebody may have deployed while this waited for AWS: writing the state of before would forget theirs."""
+        self._unlock()
+        if self._exported() != before:
+            raise IncompleteError(f"Somebody deployed {self._stack} meanwhile: its state is not written.", AGAIN)
+
+    def _exported(self) -> leftovers.Document:
+        document: leftovers.Document = json.loads(self._site.cli.run("stack", "export", "--stack", self._stack).stdout)
+        return document
 
     def _rewrite(self, document: leftovers.Document, adopted: dict[str, str]) -> None:
         """Write the state."""

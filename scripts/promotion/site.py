@@ -13,10 +13,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pulumi
-import yaml
 from botocore.config import Config
 
-from components import configuration, stack_files
+from components import configuration, stack_files, yaml_files
 from components.facts import Facts, Reader
 from components.settings.stack import Settings
 from scripts.clients import Clients
@@ -125,7 +124,7 @@ def answered_at(answer: Mapping[str, Any]) -> datetime:
 def _given(file: Any) -> dict[str, str]:
     """Configuration of a YAML file as the engine hands it to the program: plain text, objects as JSON."""
     found = {}
-    for key, entry in ((yaml.safe_load(file.read_text()) or {}).get("config") or {}).items():
+    for key, entry in (yaml_files.read(file).get("config") or {}).items():
         value = entry["value"] if isinstance(entry, dict) and set(entry) == {"value"} else entry
         full = key if ":" in str(key) else f"{NAMESPACE}:{key}"
         found[full] = value if isinstance(value, str) else json.dumps(value)

@@ -26,7 +26,7 @@ def _applicable(evidence: Evidence) -> Iterable[tuple[str, str, Judge]]:
 
 # -- before the promotion -----------------------------------------------------------------------------------------
 def crisis_page(e: Evidence) -> tuple[bool, str]:
-    after = _minutes(e, e.crisis_page)
+    after = e.minutes(e.crisis_page)
     if after is None:
         return False, "The crisis page never appeared under the public name."
     return (
@@ -48,7 +48,7 @@ def help_until_service(e: Evidence) -> tuple[bool, str]:
         return False, "There was no crisis page, or no service after it."
     between = [look for look in e.looks if e.crisis_page <= look.t <= e.promotion_end]
     bad = [look for look in between if look.state not in ("crisis-page", "ok")]
-    shown = "; ".join(f"{look.state} ({look.status}) after {_minutes(e, look.t):.2f} min" for look in bad[:SHOWN])
+    shown = "; ".join(f"{look.state} ({look.status}) after {e.minutes(look.t):.2f} min" for look in bad[:SHOWN])
     return not bad, shown or f"{len(between)} looks: each met the crisis page or the service"
 
 
@@ -70,7 +70,7 @@ def promotion_reports_fault(e: Evidence) -> tuple[bool, str]:
 
 
 def critical_answer(e: Evidence) -> tuple[bool, str]:
-    after = _minutes(e, e.critical)
+    after = e.minutes(e.critical)
     if after is None:
         return False, f"answers: {e.health_ok is not None}, write accepted: {e.write_accepted is not None}"
     return after <= e.rto_limit, f"{after:.1f} modelled minutes after the loss; the plan allows {e.rto_limit:g}"
@@ -81,8 +81,8 @@ def takeover_after_healthy(e: Evidence) -> tuple[bool, str]:
         return False, "The takeover was never said."
     late = [name for name, moment in e.targets_healthy.items() if moment > e.takeover]
     unhealthy = [service.name for service in e.services if service.critical and service.name not in e.targets_healthy]
-    shown = ", ".join(f"{name} healthy {_minutes(e, t):.2f}" for name, t in sorted(e.targets_healthy.items()))
-    evidence = f"{shown}; takeover {_minutes(e, e.takeover):.2f} min after the loss"
+    shown = ", ".join(f"{name} healthy {e.minutes(t):.2f}" for name, t in sorted(e.targets_healthy.items()))
+    evidence = f"{shown}; takeover {e.minutes(e.takeover):.2f} min after the loss"
     return bool(e.targets_healthy) and not late and not unhealthy, evidence
 
 
@@ -293,11 +293,6 @@ WITH_FAULT: tuple[tuple[str, str, Judge], ...] = (
     ("promotion-reports-fault", "`pulumi up` reports the failure", promotion_reports_fault),
     ("critical-services-run", "Critical services run in spite of the fault", critical_run),
 )
-
-
-def _minutes(e: Evidence, moment: float | None) -> float | None:
-    """Modelled minutes since the loss; the evidence knows the speed by the span it was told."""
-    return None if moment is None else (moment - e.loss) * e.speed / 60
 
 
 def _quoted(calls: list[Call]) -> str:

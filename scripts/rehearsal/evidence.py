@@ -110,6 +110,10 @@ class Evidence:
     access_refused: list[str] | None = None  # what roles of the program asked for and were not allowed
     access_unused: list[str] | None = None  # what they are allowed and nothing needed
 
+    def minutes(self, moment: float | None) -> float | None:
+        """Modelled minutes from the loss to a moment."""
+        return None if moment is None else (moment - self.loss) * self.speed / 60
+
     @property
     def critical(self) -> float | None:
         """When the critical services were back: they answer, and a write was accepted."""

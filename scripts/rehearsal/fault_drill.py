@@ -92,7 +92,8 @@ class Result:
 class Drill:
     """One sandbox, one chain. `results` fills up as it goes."""
 
-    def __init__(self, sandbox: Sandbox, rows: list[Row], random: Any) -> None:
+    def __init__(self, sandbox: Sandbox, rows: list[Row], seed: int) -> None:
+        self._seed = seed
         self._sandbox = sandbox
         self._rows = rows
         self._project = load(sandbox.project)
@@ -100,7 +101,7 @@ class Drill:
         self._clock = sandbox.clock
         self._cli = PulumiCli(sandbox.project, sandbox.process_env())
         self._world = World(sandbox, self._project)
-        self._estate = Estate(self._world, random)
+        self._estate = Estate(self._world)
         self._people = PublicClient(f"http://127.0.0.1:{sandbox.port}", self._clock, self._project.public_name)
         self._waiting = Waiting(self._clock, lambda: sandbox.control("GET", "status"), ())
         self._lost_at = 0.0
@@ -127,6 +128,7 @@ class Drill:
     # -- one fault ----------------------------------------------------------------------------------------------
     def _meet(self, row: Row) -> None:
         console.step(f"{row.name}: {row.broken}", "about a minute")
+        self._estate.draw_for(row.name, self._seed)
         began, file = time.time(), self._standby.file.read_text()
         run, mend = self._promote(row)
         result = Result(row, run, self._served(row.served))

@@ -45,12 +45,16 @@ class Stage(IntEnum):
 class Estate:
     """What is broken and mended: the standby region, by an operator's calls or by the sandbox's faults."""
 
-    def __init__(self, world: World, random: Random) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.random = random
+        self.random = Random()
         self.project: Project = world.project
         self.standby: StackFacts = world.project.standby
         self.region = self.standby.region
+
+    def draw_for(self, row: str, seed: int) -> None:
+        """Let what is drawn depend on the row alone, so that it can be repeated without the rows before it."""
+        self.random = Random(f"{seed}/{row}")
 
     @cached_property
     def settings(self) -> Settings:

@@ -46,7 +46,7 @@ Event = dict[str, Any]
 
 def new_directory(scenario: str = SCENARIO, root: Path = REHEARSALS) -> Path:
     """An empty directory for one rehearsal, named by the time of day (UTC)."""
-    made = root / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{scenario}"
+    made = root / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{scenario}"
     made.mkdir(parents=True)
     return made
 

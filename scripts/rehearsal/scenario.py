@@ -9,7 +9,6 @@ import html
 import json
 import random
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from sandbox.public import DEFAULT_TIMEOUT_SECONDS, PublicClient
@@ -35,13 +34,6 @@ COPY_NAMES = ("rehearsal-decoy", "rehearsal-later")
 PATIENCE_MINUTES = 0.25  # modelled: how long a person waits for a page before reloading it
 LEAST_PATIENCE = 1.0  # real seconds: this machine is what takes long then
 WATCH_RETURN = 6.0  # modelled minutes: longer than three health checks, propagation and the TTL together
-
-
-@dataclass(frozen=True)
-class Steps:
-    """How far to go: a benchmark ends after the promotion."""
-
-    after_promotion: bool = True
 
 
 class RegionLoss:
@@ -99,8 +91,11 @@ class RegionLoss:
         return PublicClient(f"http://127.0.0.1:{self.sandbox.port}", self.clock, self.project.public_name, patience)
 
     # -- the whole ----------------------------------------------------------------------------------------------
-    def run(self, steps: Steps) -> None:
-        """All steps. Raises SandboxError, SandboxFailed or PulumiError where a step can't be done."""
+    def run(self, *, after_promotion: bool = True) -> None:
+        """All steps; a benchmark ends after the promotion.
+
+        Raises SandboxError, SandboxFailed or PulumiError where a step can't be done.
+        """
         self.bring_up()
         try:
             self.start_life()
@@ -112,7 +107,7 @@ class RegionLoss:
                 self.wait_for_crisis_page()
                 self.promote()
                 self.wait_until_served()
-            if steps.after_promotion:
+            if after_promotion:
                 self.look_after_promotion()
         finally:
             self.end_life()

@@ -36,6 +36,7 @@ DATABASE = "aws:rds/instance:Instance"
 INVOCATION = "aws:lambda/invocation:Invocation"
 CRITICAL_LOGINS = "critical-logins"  # the standard services' logins come after the takeover
 SERVICE = "aws:ecs/service:Service"
+SERVICES = "services-"  # before the name of each
 RULE = "aws:lb/listenerRule:ListenerRule"
 MARKER = "aws:s3/bucketObjectv2:BucketObjectv2"
 OPERATION_EVENTS = ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent")
@@ -166,7 +167,7 @@ def phase_of(kind: str, name: str, critical: frozenset[str]) -> str:
         return "restore"
     if kind == INVOCATION and name.startswith(CRITICAL_LOGINS):
         return "roles"
-    if kind == SERVICE and any(name.endswith(service) for service in critical):
+    if kind == SERVICE and name.removeprefix(SERVICES) in critical:
         return "critical"
     if kind.startswith("pulumi-python:dynamic") or kind.endswith(":HealthyTargets"):
         return "critical"

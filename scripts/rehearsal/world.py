@@ -122,12 +122,15 @@ class World:
         stack = self.project.standby
         ecs: ECSClient = self._clients.get("ecs", stack.region)
         cluster = stack.physical("cluster")
-        arns = ecs.list_services(cluster=cluster)["serviceArns"]
-        described = ecs.describe_services(cluster=cluster, services=arns)["services"] if arns else []
+        described = []
+        # Ten a page, as many as are described at once.
+        for page in ecs.get_paginator("list_services").paginate(cluster=cluster):
+            if page["serviceArns"]:
+                described += ecs.describe_services(cluster=cluster, services=page["serviceArns"])["services"]
         critical = {service.name for service in stack.services if service.critical}
         states = []
         for entry in described:
-            name = next(service.name for service in stack.services if entry["serviceName"].endswith(service.name))
+            name = entry["serviceName"]
             states.append(ServiceState(name, name in critical, entry["desiredCount"], entry["runningCount"]))
         return sorted(states, key=lambda state: state.name)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from botocore.exceptions import ClientError
 
 from scripts.clients import Clients
-from scripts.prerequisites import documents
+from scripts.prerequisites import documents, plan
 from scripts.prerequisites.aws import GLOBAL, REPLICATE, Aws
 from scripts.prerequisites.plan import replication_role
 from scripts.project import Project, load
@@ -31,6 +33,17 @@ def project() -> Project:
 def aws(world: World, project: Project) -> Aws:
     variables = {"AWS_ENDPOINT_URL": world.url, "AWS_ACCESS_KEY_ID": "OPERATOR", "AWS_SECRET_ACCESS_KEY": "fake"}
     return Aws(project, Clients(variables))
+
+
+def test_a_region_that_is_off_is_told_apart_from_bad_credentials(world: World, project: Project) -> None:
+    off = replace(project, standby=replace(project.standby, region="me-central-1"))
+    variables = {"AWS_ENDPOINT_URL": world.url, "AWS_ACCESS_KEY_ID": "OPERATOR", "AWS_SECRET_ACCESS_KEY": "fake"}
+    with pytest.raises(ClientError, match="InvalidClientTokenId"):
+        world.client("sts", "me-central-1").get_caller_identity()
+    found = Aws(off, Clients(variables)).look()
+    assert found.account == "123456789012"
+    (told,) = plan.refusals(off, found)
+    assert "enable-region --region-name me-central-1" in told
 
 
 def test_a_replica_key_without_its_alias(world: World, aws: Aws) -> None:

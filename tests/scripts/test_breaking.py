@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import random
 import zipfile
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -39,7 +38,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
             env=lambda principal="OPERATOR": environment(world.directory, world.port, 0, principal),
             control=lambda method, path, **data: control(world.url, method, path, **data),
         )
-        yield Estate(World(box, project(tmp_path_factory.mktemp("project"))), random.Random(5))  # type: ignore[arg-type]
+        yield Estate(World(box, project(tmp_path_factory.mktemp("project"))))  # type: ignore[arg-type]
         world.assert_sound()
 
 

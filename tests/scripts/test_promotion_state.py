@@ -111,7 +111,7 @@ def test_a_create_that_made_nothing_is_dropped_and_nothing_is_refreshed(site: Ma
     found = recovery.run()
     assert found is not None
     assert (found.adopted, found.again) == ({}, ["database-first", "gate"])
-    assert [command[0] for command in site.cli.commands] == ["stack", "stack"]
+    assert [command[0] for command in site.cli.commands] == ["stack", "stack", "stack"]
 
 
 def test_an_unknown_create_is_told(site: MadeUp, recovery: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,6 +134,18 @@ def test_an_instance_is_waited_for(site: MadeUp, tmp_path: Path) -> None:
     found = Recovery(site, Record(tmp_path / "record"), wait).run()
     assert found is not None
     assert (len(waited), found.adopted) == (3, {URN: "db-1"})
+
+
+def test_a_deployment_of_somebody_else_meanwhile_is_not_forgotten(site: MadeUp, tmp_path: Path) -> None:
+    site.document, site.database = state(pending()), {**RESTORED, "DBInstanceStatus": "creating"}
+
+    def wait(_: float) -> None:
+        site.database = RESTORED
+        site.document = state()
+
+    with pytest.raises(IncompleteError, match="Somebody deployed south-africa meanwhile"):
+        Recovery(site, Record(tmp_path / "record"), wait).run()
+    assert site.cli.documents == []
 
 
 @pytest.mark.parametrize(

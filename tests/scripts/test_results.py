@@ -138,7 +138,7 @@ def test_the_files_are_written_and_latest_points_to_the_newest(tmp_path: Path) -
 
 def test_directories_are_named_by_time_and_scenario(tmp_path: Path) -> None:
     made = results.new_directory(root=tmp_path)
-    assert re.fullmatch(r"\d{8}T\d{6}Z-region-loss", made.name)
+    assert re.fullmatch(r"\d{8}T\d{6}\.\d{6}Z-region-loss", made.name)
     assert made.is_dir()
 
 

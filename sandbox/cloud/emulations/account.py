@@ -16,9 +16,19 @@ STATUS = {
 }
 
 
+_status: dict[str, str] = {}
+
+
+def check(region: str) -> None:
+    """Raise AwsError in a region that is off: it knows no credentials of the account."""
+    if _status.get(region) == "DISABLED":
+        raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.")
+
+
 def install(cloud: Cloud) -> None:
     """Answer GetRegionOptStatus and EnableRegion."""
-    status = dict(STATUS)
+    global _status
+    status = _status = dict(STATUS)
 
     def look(body: dict[str, Any]) -> dict[str, Any]:
         region = _known(body, status)
