@@ -47,31 +47,41 @@ class Unseen:
         return named and any(fnmatchcase(part.text, pattern) for pattern in self.texts)
 
 
-_ARN = "arn:aws:*"
+# Each resource as narrow as the program grants it: a wider one is not explained by these. `[*]` is a star itself.
+_RECORDINGS = "arn:aws:s3:::*-audio-storage/audio/[*]"
+_QUEUE = "arn:aws:sqs:*:*:*-sync"
+_LETTERS = "arn:aws:sqs:*:*:*-dead-letters"
+_KEY = "arn:aws:kms:*:*:key/????????-????-????-????-????????????"
+_CACHE = "arn:aws:secretsmanager:*:*:secret:*/cache-??????"
+_ROLES = "arn:aws:lambda:*:*:function:*-database-roles"
+_SNAPSHOTS = "arn:aws:rds:*:*:snapshot:*-rds[*]"
 _APPLICATION = (
     "the sandbox's application stores no recordings and uses no queue; the test of the access control makes the calls"
 )
 UNSEEN: tuple[Unseen, ...] = (
-    Unseen("*-task", "Recordings", ("s3:GetObject", "s3:PutObject", _ARN), _APPLICATION),
-    Unseen("*-task", "SyncQueue", ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", _ARN), _APPLICATION),
-    Unseen("*-task", "RecordingsKey", ("kms:Decrypt", "kms:GenerateDataKey", _ARN), _APPLICATION),
-    Unseen("*-task", "SyncQueueKey", ("kms:Decrypt", "kms:GenerateDataKey", _ARN), _APPLICATION),
+    Unseen("*-task", "Recordings", ("s3:GetObject", "s3:PutObject", _RECORDINGS), _APPLICATION),
+    Unseen("*-task", "SyncQueue", ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", _QUEUE), _APPLICATION),
+    Unseen("*-task", "RecordingsKey", ("kms:Decrypt", "kms:GenerateDataKey", _KEY), _APPLICATION),
+    Unseen("*-task", "SyncQueueKey", ("kms:Decrypt", "kms:GenerateDataKey", _KEY), _APPLICATION),
     Unseen(
         "*-sync-task",
         "*Secrets",
-        ("secretsmanager:GetSecretValue", "kms:Decrypt", _ARN),
+        ("secretsmanager:GetSecretValue", "kms:Decrypt", _CACHE, _KEY),
         "only a service that people reach is asked how it finds its cache",
     ),
-    Unseen("*-runs", "DeadLetters", ("sqs:SendMessage", _ARN), "only a failed call of the function goes there"),
-    Unseen("*-starts", "DeadLetters", ("sqs:SendMessage", _ARN), "only a tick that cannot be delivered goes there"),
+    Unseen("*-runs", "DeadLetters", ("sqs:SendMessage", _LETTERS), "only a failed call of the function goes there"),
+    Unseen("*-starts", "DeadLetters", ("sqs:SendMessage", _LETTERS), "only a tick that cannot be delivered goes there"),
     Unseen(
         "*-database-roles-starts",
         "Invoke",
-        ("lambda:InvokeFunction", _ARN),
+        ("lambda:InvokeFunction", _ROLES),
         "ticks once an hour; a stack may live for less in a rehearsal",
     ),
     Unseen(
-        "*-snapshot-cycle-runs", "PruneOwn", ("rds:DeleteDBSnapshot", _ARN), "the first snapshot to prune is hours old"
+        "*-snapshot-cycle-runs",
+        "PruneOwn",
+        ("rds:DeleteDBSnapshot", _SNAPSHOTS),
+        "the first snapshot to prune is hours old",
     ),
     Unseen(
         "*-snapshot-cycle-runs",

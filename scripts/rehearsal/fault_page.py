@@ -15,7 +15,8 @@ command completes once the fault is mended: every check holds, with one database
 
 `--only NAME` (more than once) takes some of them. The seed is printed; it draws which service or zone is hit, how late
 answers are, when a fault comes that needs a moment, and in which order those come that stop a promotion at the same
-point. This page is made from `scripts/rehearsal/fault_table.py` by `make docs`.
+point. The table says what must happen; what did happen, and when, is in [measurements.md](measurements.md). Three rows
+run in `make test`. This page is made from `scripts/rehearsal/fault_table.py` by `make docs`.
 
 | fault | what is broken | ends | code | people are served | mended by |
 | --- | --- | --- | --- | --- | --- |

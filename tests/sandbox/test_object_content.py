@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import tempfile
 
 import pytest
-from moto.s3.models import FakeKey
+from moto.s3.models import FakeKey, S3Backend
 
 from sandbox.cloud.emulations.object_content import Content
 from tests.sandbox import traffic_world
@@ -50,6 +51,17 @@ def test_an_object_is_what_was_put_in_every_version() -> None:
             body = got["Body"].read()
             assert body == STATE + bytes([number])
             assert got["ETag"] == f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+        for _ in range(2):  # what a listing marks as the latest is the listing's own
+            listed = s3.list_object_versions(Bucket="state")["Versions"]
+            assert [(entry["VersionId"], entry["ETag"]) for entry in listed] == [
+                (put["VersionId"], put["ETag"]) for put in reversed(made)
+            ]
+            assert [entry["IsLatest"] for entry in listed] == [True, False, False]
+
+
+def test_moto_lists_what_is_copied_without_content() -> None:
+    """The method through which `install` keeps contents from being copied must be the one that a listing uses."""
+    assert "copy.deepcopy(version_key)" in inspect.getsource(S3Backend.list_object_versions)
 
 
 def test_moto_still_keeps_contents_where_they_are_replaced() -> None:

@@ -52,10 +52,12 @@ def test_a_denial_needs_no_use_and_a_statement_without_a_name_has_its_number() -
 
 
 def test_what_a_rehearsal_cannot_show_is_not_reported_and_nothing_else_is_left_out() -> None:
-    queue = "arn:aws:sqs:af-south-1:123456789012:letters"
+    queue = "arn:aws:sqs:af-south-1:123456789012:mental-health-platform-sa-database-roles-dead-letters"
     letters = {"Sid": "DeadLetters", "Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": [queue]}
     starts = "mental-health-platform-sa-database-roles-starts"
     assert unused(documents(letters, role=starts)) == []
+    wide = "arn:aws:sqs:*:*:*"
+    assert unused(documents(letters | {"Resource": [queue, wide]}, role=starts)) == [wide]
     assert unused(documents(letters | {"Action": ["sqs:SendMessage", "sqs:PurgeQueue"]}, role=starts)) == [
         "sqs:PurgeQueue"
     ]
