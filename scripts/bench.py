@@ -17,7 +17,7 @@ from scripts import console
 from scripts.benchmarks import memory, no_change, preview, promotion, replica, rpo
 from scripts.benchmarks.names import Benchmark
 from scripts.benchmarks.result import Result
-from scripts.errors import ChecksFailedError, DrError, IncompleteError
+from scripts.errors import ChecksFailedError, DrError, NotMeasuredError
 from scripts.project import BUILD, CHECKOUT
 
 FAST = 60.0  # where only modelled time is judged, or none at all
@@ -46,7 +46,7 @@ MEASUREMENTS = {
 def run(chosen: Sequence[Benchmark], speed: float | None = None, count: int | None = None) -> None:
     """Measure what was chosen, all if nothing was; write the results down either way.
 
-    Raises ChecksFailedError where a bound is broken, IncompleteError where something could not be measured.
+    Raises ChecksFailedError where a bound is broken, NotMeasuredError where something could not be measured.
     """
     results: dict[Benchmark, Result] = {}
     failures: dict[Benchmark, str] = {}
@@ -67,7 +67,7 @@ def run(chosen: Sequence[Benchmark], speed: float | None = None, count: int | No
     if broken:
         raise ChecksFailedError(f"Above its bound: {', '.join(broken)}.")
     if failures:
-        raise IncompleteError(f"Not measured: {', '.join(failures)}.")
+        raise NotMeasuredError(f"Not measured: {', '.join(failures)}.")
 
 
 def show(name: str, result: Result) -> None:

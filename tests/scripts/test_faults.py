@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from sandbox.supervisor import SandboxFailed, control
 from scripts import errors, rehearse_faults
-from scripts.errors import RefusedError
 from scripts.project import CHECKOUT
 from scripts.rehearsal import fault_page, fault_report
 from scripts.rehearsal.fault_drill import Result, Run, problems_of
@@ -83,7 +83,7 @@ def test_the_seed_draws_the_order() -> None:
 
 
 def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(RefusedError, match=r"no fault nothing-like-it; allowed: copies-unusable"):
+    with pytest.raises(typer.BadParameter, match=r"'nothing-like-it' is not one of 'copies-unusable', "):
         rehearse_faults.chosen(["latency", "nothing-like-it"])
     assert [row.name for row in rehearse_faults.chosen(["latency", "image-gone"])] == ["image-gone", "latency"]
 
