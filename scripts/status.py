@@ -20,7 +20,7 @@ from components.witness import MARKER_KEY, TAKEN_OVER
 from scripts import console, project
 from scripts.errors import DrError
 from scripts.project import Project
-from scripts.promotion import leftovers, locks, public
+from scripts.promotion import leftovers, locks, public, running
 from scripts.promotion.concurrently import NoAnswer, ask
 from scripts.promotion.preflight import HEALTH_PATH
 from scripts.promotion.site import Site, answered_at
@@ -163,9 +163,7 @@ def _databases(site: Site, view: View) -> None:
 
 
 def _services(site: Site, view: View) -> None:
-    ecs, cluster = site.client("ecs"), naming.physical(site.stack.short, "cluster")
-    arns = ecs.list_services(cluster=cluster)["serviceArns"]  # as many as one call describes: ten
-    for entry in ecs.describe_services(cluster=cluster, services=arns)["services"] if arns else ():
+    for entry in running.services(site):
         counts = f"{entry['runningCount']}/{entry['desiredCount']}"
         view.services.append(f"{entry['serviceName']} {counts}")
         if entry["runningCount"] < entry["desiredCount"]:

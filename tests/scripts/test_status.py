@@ -46,6 +46,7 @@ class World:
         self.marker = "taken-over: no"
         self.schedule = "ENABLED"
         self.alarms: list[dict[str, str]] = []
+        self.changes: dict[str, Any] = {}
 
     def site(self, project: Project, stack: StackFacts, _: Any) -> MadeUp:
         """The made-up site of one stack."""
@@ -65,6 +66,7 @@ class World:
             },
             "cloudwatch.describe_alarms": {"MetricAlarms": self.alarms, "CompositeAlarms": []},
             "scheduler.get_schedule": {"State": self.schedule},
+            **self.changes,
         }
         if site.region in self.silent:
             answers = dict.fromkeys(answers, lambda **_: time.sleep(60))
@@ -148,6 +150,18 @@ def test_what_is_wrong_is_said(world: World) -> None:
     ):
         assert words in said
     assert "on-its-way" not in said
+
+
+def test_more_services_than_one_call_describes_are_all_shown(world: World) -> None:
+    """DescribeServices takes ten."""
+
+    def describe(*, services: list[str], **_: Any) -> dict[str, Any]:
+        assert len(services) <= 10
+        return {"services": [{"serviceName": name, "runningCount": 1, "desiredCount": 1} for name in services]}
+
+    arns = [f"service-{number:02}" for number in range(23)]
+    world.changes = {"ecs.list_services": {"serviceArns": arns}, "ecs.describe_services": describe}
+    assert told(world)["stacks"][0]["services"] == [f"{name} 1/1" for name in arns]
 
 
 def test_a_copy_older_than_planned_is_wrong(world: World) -> None:
