@@ -96,7 +96,7 @@ SAID = (
 
 
 def run(code: int | None = 6, error: str = SAID, stderr: str = "", **document: Any) -> Run:
-    return Run(code, 1.0, stderr, {"ok": code == 0, "error": error, **document})
+    return Run(code, 1.0, stderr, {"ok": code == 0, "error": error, "served": code == 0, **document})
 
 
 def test_a_failure_with_its_cause_and_the_crisis_page_up_holds() -> None:
@@ -112,6 +112,8 @@ def test_a_failure_with_its_cause_and_the_crisis_page_up_holds() -> None:
         (run(error="no takeover: something else"), False, False, "does not name the cause"),
         (run(error=""), False, False, "without a message"),
         (run(ok=True), False, False, "says ok=True"),
+        (run(served=True), False, False, "says served=True"),
+        (run(served=None), False, False, "says served=None"),
         (run(stderr="Traceback (most recent call last)\n"), False, False, "a traceback"),
         (run(), True, True, "people are served"),
         (run(), False, True, "the takeover is said"),
