@@ -128,12 +128,17 @@ def test_a_promotion_is_estimated_by_the_data_that_it_takes(site: MadeUp) -> Non
 def test_only_a_complete_promotion_on_aws_from_the_same_source_counts_as_measured(tmp_path: Path) -> None:
     def write(name: str, **more: Any) -> None:
         (tmp_path / f"{name}-{STACK}").mkdir()
-        told = {"ok": True, "on_aws": True, "resumed": False, "minutes": 44.0, "up_minutes": 31.0, **more}
-        told = {"data": {"source": "snapshot-copies"}, **told}
+        told: dict[str, Any] = {"ok": True, "on_aws": True, "resumed": False, "minutes": 44.0, "up_minutes": 31.0}
+        told |= {"data": {"source": "snapshot-copies"}, **more}
         (tmp_path / f"{name}-{STACK}" / "result.json").write_text(json.dumps(told))
 
     assert record.measured_minutes(STACK, Source.COPIES, tmp_path) is None
-    others = {"3": {"on_aws": False}, "4": {"ok": False}, "5": {"resumed": True}, "6": {"data": None}}
+    others: dict[str, dict[str, Any]] = {
+        "3": {"on_aws": False},
+        "4": {"ok": False},
+        "5": {"resumed": True},
+        "6": {"data": None},
+    }
     for name, more in others.items():
         write(name, **more)
     assert record.measured_minutes(STACK, Source.COPIES, tmp_path) is None
@@ -149,7 +154,8 @@ def test_what_is_written_down_as_measured_is_the_time_of_pulumi_up(
     site.elsewhere = None
     promotion(site).apply()
     assert (result(site)["up_minutes"], result(site)["minutes"]) == (31.0, pytest.approx(0, abs=0.5))
-    monkeypatch.setattr(estimate, "measured_minutes", lambda *given: record.measured_minutes(*given, record.PROMOTIONS))
+    found_in = record.PROMOTIONS
+    monkeypatch.setattr(estimate, "measured_minutes", lambda *given: record.measured_minutes(*given, root=found_in))
     found = estimate.promotion(STACK, Source.COPIES)
     assert (found.minutes, found.basis.partition(":")[0]) == (31.0, "measured")
 
