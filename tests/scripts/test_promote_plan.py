@@ -155,7 +155,9 @@ def test_what_is_written_down_as_measured_is_the_time_of_pulumi_up(
     promotion(site).apply()
     assert (result(site)["up_minutes"], result(site)["minutes"]) == (31.0, pytest.approx(0, abs=0.5))
     found_in = record.PROMOTIONS
-    monkeypatch.setattr(estimate, "measured_minutes", lambda *given: record.measured_minutes(*given, root=found_in))
+    monkeypatch.setattr(
+        estimate, "measured_minutes", lambda stack, source: record.measured_minutes(stack, source, found_in)
+    )
     found = estimate.promotion(STACK, Source.COPIES)
     assert (found.minutes, found.basis.partition(":")[0]) == (31.0, "measured")
 
