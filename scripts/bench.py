@@ -14,7 +14,7 @@ from typing import Any
 from sandbox.clock import DEFAULT_SPEED
 from sandbox.supervisor import SandboxFailed
 from scripts import console
-from scripts.benchmarks import memory, no_change, preview, promotion, replica, rpo
+from scripts.benchmarks import memory, no_change, preview, promotion, replica, rpo, status
 from scripts.benchmarks.names import Benchmark
 from scripts.benchmarks.result import Result
 from scripts.errors import ChecksFailedError, DrError, NotMeasuredError
@@ -40,6 +40,7 @@ MEASUREMENTS = {
     Benchmark.REPLICA: Measurement(DEFAULT_SPEED, 20, "about 10 min", replica.measure),
     Benchmark.NO_CHANGE: Measurement(DEFAULT_SPEED, 5, "about 7 min", no_change.measure),
     Benchmark.MEMORY: Measurement(FAST, 10, "about 5 min each", memory.measure),
+    Benchmark.STATUS: Measurement(DEFAULT_SPEED, 5, "about half a minute", status.measure),
 }
 
 

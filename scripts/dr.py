@@ -274,9 +274,10 @@ def bench(
         int | None, typer.Option(min=1, help="Another number of rounds, moments or rehearsals than its own.")
     ] = None,
 ) -> None:
-    """Measure promotion, preview, lost data, a deployment without changes and the sandbox's memory. About 95 minutes.
+    """Measure promotion, preview, lost data, a deployment without changes, the sandbox's memory and `dr status`. About
+    95 minutes.
 
-    Exit 10 if a bound is broken. The results are also written to build/bench/.
+    Exit 10 if a bound is broken, 14 if something could not be measured. The results are also written to build/bench/.
 
     Examples:  dr bench   |   dr bench preview no-change   |   dr bench memory --count 1
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ import scripts
 from components import naming
 from components.facts import Facts
 from scripts import status
+from scripts.benchmarks import status as bench
 from scripts.project import Project, StackFacts
 from scripts.promotion import public
 from scripts.rehearsal.sources import Source
@@ -271,7 +271,6 @@ def test_with_every_question_hanging_it_still_ends_in_time(world: World, monkeyp
     began = time.monotonic()
     found = told(world)
     assert time.monotonic() - began < 4
-    assert max(status.WHOLE, status.SECONDS) < 5, "what is left is for printing"
     kenya, south_africa = found["stacks"]
     assert set(kenya["silent"]) == {"state", "lock", "takeover", "databases", "services", "alarms"}
     assert set(south_africa["silent"]) == {*kenya["silent"], "data", "schedule"}
@@ -297,9 +296,8 @@ def test_the_start_of_the_command_counts(
 
 @pytest.fixture
 def silence() -> Iterator[str]:
-    """An address where connections are accepted and nothing is ever answered."""
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    with bench.silence() as address:
+        yield address
 
 
 def test_real_clients_on_connections_that_hang_are_not_waited_for(
@@ -314,3 +312,17 @@ def test_real_clients_on_connections_that_hang_are_not_waited_for(
     assert time.monotonic() - began < 4.5, "with what starting the command takes on a machine at rest, below five"
     assert [len(view["silent"]) for view in found["stacks"]] == [6, 8]
     assert found["serving"] is None
+
+
+def test_the_whole_command_ends_where_everything_hangs(tmp_path: Path, silence: str) -> None:
+    """As a process of its own. How long it takes is what `dr bench status` judges; this bound is for busy machines."""
+    bench.copy_project(tmp_path)
+    found = bench.once(tmp_path, silence)
+    assert [len(view["silent"]) for view in found.document["stacks"]] == [6, 8]
+    assert found.document["serving"] is None
+    assert found.seconds < 20, "a client's own limits, one after the other, are longer"
+
+
+def test_the_bench_judges_the_slowest_run_by_the_promise() -> None:
+    assert bench.judged([4.2, 4.99, 4.5]).holds
+    assert not bench.judged([4.2, 5.01]).holds
