@@ -277,7 +277,7 @@ def test_with_every_question_hanging_it_still_ends_in_time(world: World, monkeyp
     assert "nobody serves" in wrong(world)
 
 
-@pytest.mark.parametrize(("spent", "left"), [(0.4, 2.5), (1.8, 2.5), (2.4, 2.0), (2.9, 1.5), (20.0, 1.5)])
+@pytest.mark.parametrize(("spent", "left"), [(0.4, 2.5), (1.8, 2.4), (2.4, 1.8), (2.9, 1.5), (20.0, 1.5)])
 def test_the_start_of_the_command_counts(
     spent: float, left: float, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
