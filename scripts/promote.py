@@ -97,7 +97,7 @@ class Promotion:
         return estimate.promotion(self.stack, self.before.data.source if self.before.data else None)
 
     # -- before -------------------------------------------------------------------------------------------------
-    def look(self) -> None:
+    def look(self) -> Plan:
         """Preflight and plan, shown. Raises on the first refusal, once all of them were shown."""
         console.step(f"Looking at {self.stack} in {self.site.region}", "seconds")
         self.before = preflight.look(self.site, self.options.primary_is_lost)
@@ -110,6 +110,7 @@ class Promotion:
         self.plan = plan.preview(self.site)
         plan.show(self.plan, self.before, self.estimate)
         plan.refuse_losses(self.plan, self.stack)
+        return self.plan
 
     def _settled(self) -> bool:
         """Whether a replica was waited for that only its state kept from being promoted, as after an interruption."""
@@ -174,10 +175,10 @@ class Promotion:
         self._say_how_to_commit()
 
     def _apply(self, record: Record) -> None:
-        self.look()
+        planned = self.look()
         for found in self.before.found:
             record.add("found", **found.as_json())
-        record.add("plan", **(self.plan.as_json() if self.plan else {}), expected_minutes=self.estimate.minutes)
+        record.add("plan", **planned.as_json(), expected_minutes=self.estimate.minutes)
         self._confirm()
         record.add("confirmed", stack=self.stack, by="--confirm" if self.options.confirm else "typing")
         self._changing = True
@@ -254,9 +255,9 @@ class Promotion:
         asked = verification.judged_served(self.checks) if self.checks else verification.served(self.site, patience)
         self.served = asked.ok
         if asked.ok:
-            console.done(f"People ARE served by {self.stack}, in spite of what failed:")
+            console.done(f"People ARE served by {self.stack}.")
         else:
-            console.warn(f"People are NOT served by {self.stack} ({asked.evidence}), because:")
+            console.warn(f"People are NOT served by {self.stack}: {asked.evidence}")
 
     # -- afterwards ---------------------------------------------------------------------------------------------
     def _say_how_to_commit(self) -> None:

@@ -82,7 +82,7 @@ def test_it_is_not_waited_for_where_they_are_not(asked: MadeUp, monkeypatch: pyt
 
 # -- what is said -------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("served", "said"), [(True, f"People ARE served by {STACK}"), (False, f"People are NOT served by {STACK} (503)")]
+    ("served", "said"), [(True, f"People ARE served by {STACK}"), (False, f"People are NOT served by {STACK}: 503")]
 )
 def test_a_deployment_that_fails_says_first_whether_people_are_served(
     site: MadeUp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], served: bool, said: str
