@@ -115,35 +115,41 @@ class Reader:
         self._region = settings.region
         self._make = client or regional_client
 
-    def read(self) -> Facts:
+    def read(self, watching: bool = False) -> Facts:
         """All facts. What a new database is made of is looked up only while a declared one is missing: later
-        deployments must neither depend on a copy that was pruned meanwhile nor prefer a newer one."""
+        deployments must neither depend on a copy that was pruned meanwhile nor prefer a newer one.
+
+        `watching`: for somebody who only looks at the data that are here. Copies and backups are read whether or not
+        a deployment would need them, and what RDS sells is not.
+        """
         account = self._call("the account", lambda: self._client("sts").get_caller_identity()["Account"])
         instances = self._call("the databases", self._instances)
         existing = {instance.identifier for instance in instances}
         declared = {self._settings.database_identifier(g) for g in self._settings.database.generations}
         restoring = not self._settings.standby and not declared <= existing
+        choosing = restoring or watching
         promoted = None if self._settings.standby else _followed_by(instances)
-        backups = self._call("the replicated backups", self._backups) if self._uses_backups(restoring) else ()
-        sign = self._call("the primary's last sign of life", self._sign_of_life) if restoring or promoted else None
+        backups = self._call("the replicated backups", self._backups) if self._uses_backups(choosing) else ()
+        sign = self._call("the primary's last sign of life", self._sign_of_life) if choosing or promoted else None
+        selling = not watching and (restoring or self._follows_anew(existing))
         return Facts(
             account=str(account),
             instances=instances,
-            copies=self._call("the database copies", self._copies) if restoring else (),
-            data_key_arn=self._call("the data key", self._data_key) if restoring else None,
+            copies=self._call("the database copies", self._copies) if choosing else (),
+            data_key_arn=self._call("the data key", self._data_key) if choosing else None,
             sign_of_life=sign,
             backups=backups,
             peer_can_send_backups=self._call("the regions that replicate backups to here", self._peer_sends)
             if self._begins_replicating(backups)
             else True,
-            offers=self._call("what RDS offers", self._offers) if restoring or self._follows_anew(existing) else (),
+            offers=self._call("what RDS offers", self._offers) if selling else (),
             replica_lag=self._replica_lag(promoted, sign) if promoted and sign else None,
-            taken_over_at=self._call("when this stack took over", self._taken_over_at) if restoring else None,
+            taken_over_at=self._call("when this stack took over", self._taken_over_at) if choosing else None,
         )
 
-    def _uses_backups(self, restoring: bool) -> bool:
+    def _uses_backups(self, choosing: bool) -> bool:
         source = self._settings.database.standby_source
-        return source == "replicated-backups" and (self._settings.standby or restoring)
+        return source == "replicated-backups" and (self._settings.standby or choosing)
 
     def _begins_replicating(self, backups: Sequence[Backups]) -> bool:
         database = self._settings.database

@@ -14,10 +14,10 @@ from typing import Any
 from sandbox.clock import DEFAULT_SPEED
 from sandbox.supervisor import SandboxFailed
 from scripts import console
-from scripts.benchmarks import memory, no_change, preview, promotion, replica, rpo
+from scripts.benchmarks import memory, no_change, preview, promotion, replica, rpo, status
 from scripts.benchmarks.names import Benchmark
 from scripts.benchmarks.result import Result
-from scripts.errors import ChecksFailedError, DrError, IncompleteError
+from scripts.errors import ChecksFailedError, DrError, NotMeasuredError
 from scripts.project import BUILD, CHECKOUT
 
 FAST = 60.0  # where only modelled time is judged, or none at all
@@ -40,13 +40,14 @@ MEASUREMENTS = {
     Benchmark.REPLICA: Measurement(DEFAULT_SPEED, 20, "about 10 min", replica.measure),
     Benchmark.NO_CHANGE: Measurement(DEFAULT_SPEED, 5, "about 7 min", no_change.measure),
     Benchmark.MEMORY: Measurement(FAST, 10, "about 5 min each", memory.measure),
+    Benchmark.STATUS: Measurement(DEFAULT_SPEED, 5, "about half a minute", status.measure),
 }
 
 
 def run(chosen: Sequence[Benchmark], speed: float | None = None, count: int | None = None) -> None:
     """Measure what was chosen, all if nothing was; write the results down either way.
 
-    Raises ChecksFailedError where a bound is broken, IncompleteError where something could not be measured.
+    Raises ChecksFailedError where a bound is broken, NotMeasuredError where something could not be measured.
     """
     results: dict[Benchmark, Result] = {}
     failures: dict[Benchmark, str] = {}
@@ -67,7 +68,7 @@ def run(chosen: Sequence[Benchmark], speed: float | None = None, count: int | No
     if broken:
         raise ChecksFailedError(f"Above its bound: {', '.join(broken)}.")
     if failures:
-        raise IncompleteError(f"Not measured: {', '.join(failures)}.")
+        raise NotMeasuredError(f"Not measured: {', '.join(failures)}.")
 
 
 def show(name: str, result: Result) -> None:

@@ -74,3 +74,9 @@ class PrimaryAnswersError(DrError):
     """The primary still answers as healthy, and nobody said that it is lost all the same: nothing was changed."""
 
     exit_code = 13
+
+
+class NotMeasuredError(DrError):
+    """The bench ran to its end, but something could not be measured: what could is written down."""
+
+    exit_code = 14

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,31 +28,19 @@ from scripts.errors import (
     RefusedError,
 )
 from scripts.project import CHECKOUT, Project, StackFacts
-from scripts.promotion import estimate, findings, preflight, replicas, running, verification
+from scripts.promotion import estimate, findings, plan, preflight, replicas, running, verification
 from scripts.promotion.estimate import Estimate
 from scripts.promotion.failures import AGAIN, EXPIRED, continuing, of_credentials
 from scripts.promotion.interruption import Interruption
+from scripts.promotion.plan import Plan
 from scripts.promotion.preflight import Before
 from scripts.promotion.progress import Progress
 from scripts.promotion.record import Record
 from scripts.promotion.recovery import Recovery
 from scripts.promotion.site import Site
-from scripts.pulumi_cli import split_urn
 
-UNCHANGED = ("same", "read", "refresh")
-# Values of secrets are versions: a new one is a replacement, and nothing else may be.
-MAY_BE_REPLACED = ("aws:secretsmanager/secretVersion:SecretVersion", "aws:lambda/invocation:Invocation")
 LEVELS = {"ok": "ok", "warning": "warning", "refused": "REFUSED"}
 SIGNAL_BASE = 128
-
-
-@dataclass
-class Plan:
-    """What `pulumi up` would do. `steps`: operation -> number; `losses`: what would be deleted or replaced."""
-
-    steps: dict[str, int] = field(default_factory=dict)
-    losses: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -99,12 +85,19 @@ class Promotion:
         self.options = options
         self.stack = site.stack.stack
         self.before = Before()
-        self.plan = Plan()
-        self.estimate: Estimate = estimate.promotion(self.stack)
+        self.plan: Plan | None = None
         self.checks: list[verification.Check] = []
+        self.served: bool | None = None  # None: not asked, as long as nothing was changed
+        self.up_minutes: float | None = None
+        self._changing = False
+
+    @property
+    def estimate(self) -> Estimate:
+        """Of `pulumi up`, by where the data come from."""
+        return estimate.promotion(self.stack, self.before.data.source if self.before.data else None)
 
     # -- before -------------------------------------------------------------------------------------------------
-    def look(self) -> None:
+    def look(self) -> Plan:
         """Preflight and plan, shown. Raises on the first refusal, once all of them were shown."""
         console.step(f"Looking at {self.stack} in {self.site.region}", "seconds")
         self.before = preflight.look(self.site, self.options.primary_is_lost)
@@ -114,8 +107,10 @@ class Promotion:
         console.table("Preflight", ("", "what", "found"), rows)
         findings.raise_refusals(self.before.found)
         console.step("pulumi preview, with the flag flipped in a copy of the stack's file", "about 15 s")
-        self.plan = self._preview()
-        self._show_plan()
+        self.plan = plan.preview(self.site)
+        plan.show(self.plan, self.before, self.estimate)
+        plan.refuse_losses(self.plan, self.stack)
+        return self.plan
 
     def _settled(self) -> bool:
         """Whether a replica was waited for that only its state kept from being promoted, as after an interruption."""
@@ -131,44 +126,6 @@ class Promotion:
         if self.options.as_json:
             console.plain(json.dumps(self._document(None, 0, None), indent=2, default=str))
         console.done(f"This was a dry run: `dr promote -s {self.stack} --apply` does it.")
-
-    def _preview(self) -> Plan:
-        cli, flag = self.site.cli, ("config", "set", "standby", "false", "--stack", self.stack)
-        with tempfile.TemporaryDirectory(prefix="dr-promote-") as directory:
-            file = Path(directory) / self.site.stack.file.name
-            shutil.copy2(self.site.stack.file, file)
-            cli.run(*flag, "--config-file", str(file))
-            outcome = cli.run("preview", "--stack", self.stack, "--json", "--config-file", str(file), check=False)
-        if not outcome.ok:
-            raise RefusedError(
-                f"The program refuses this promotion. Nothing was changed.\n{_said(outcome.stdout) or outcome.tail()}"
-            )
-        return read_plan(outcome.stdout)
-
-    def _show_plan(self) -> None:
-        steps = ", ".join(f"{count} to {what}" for what, count in self.plan.steps.items()) or "nothing to do"
-        console.note(f"plan: {steps}")
-        for text in self.plan.warnings:
-            console.warn(text)
-        for text in self.plan.losses:
-            console.warn(f"the plan would {text}: look at it with `pulumi preview -s {self.stack} --diff` first")
-        console.note(f"expected: about {self.estimate.minutes:.0f} minutes ({self.estimate.basis})")
-        console.note(f"data: {self._loss()}")
-        if self.before.left:
-            console.note(
-                "left by an interrupted promotion, adopted or made again with --apply: "
-                + ", ".join(item.name for item in self.before.left)
-            )
-
-    def _loss(self) -> str:
-        before = self.before
-        if before.copy is None:
-            return "no copy is restored: the database is there already"
-        taken = before.copy.original_created_at
-        told = f"restored as it was at {taken:%Y-%m-%d %H:%M} UTC ({before.copy.identifier})" if taken else ""
-        if before.lost_minutes is None:
-            return f"{told}; when the primary last answered is unknown, so is the loss"
-        return f"{told}; about {before.lost_minutes:.0f} minutes until the primary's last sign of life are lost"
 
     @contextmanager
     def _credentials_first(self) -> Iterator[None]:
@@ -199,9 +156,11 @@ class Promotion:
                 self._apply(record)
         except DrError as failed:
             error, code = failed.message, failed.exit_code
+            self._say_whether_served(verification.MOVES_WITHIN)
             raise
         except SystemExit as ended:
             error, code = "interrupted", int(ended.code or 0)
+            self._say_whether_served(0.0)
             raise
         except BaseException as unexpected:
             error, code = repr(unexpected), DrError.exit_code
@@ -216,12 +175,13 @@ class Promotion:
         self._say_how_to_commit()
 
     def _apply(self, record: Record) -> None:
-        self.look()
+        planned = self.look()
         for found in self.before.found:
             record.add("found", **found.as_json())
-        record.add("plan", steps=self.plan.steps, losses=self.plan.losses, expected_minutes=self.estimate.minutes)
+        record.add("plan", **planned.as_json(), expected_minutes=self.estimate.minutes)
         self._confirm()
         record.add("confirmed", stack=self.stack, by="--confirm" if self.options.confirm else "typing")
+        self._changing = True
         self._flip(record)
         Recovery(self.site, record).run()
         self._up(record)
@@ -260,6 +220,7 @@ class Promotion:
                 on_start=interruption.watch,
             )
         record.add("pulumi up ended", code=outcome.code, seconds=round(outcome.seconds, 1))
+        self.up_minutes = outcome.seconds / 60
         if interruption.received is not None and not outcome.ok:
             console.warn("Interrupted. What was begun is recorded: run the same command again, it continues.")
             raise SystemExit(SIGNAL_BASE + interruption.received)
@@ -276,6 +237,7 @@ class Promotion:
             "Asking through DNS, load balancer and task", "up to 5 min: the public name moves by health checks"
         )
         self.checks = verification.verify(self.site)
+        self.served = verification.judged_served(self.checks).ok
         rows = [("holds" if check.ok else "BROKEN", check.name, check.evidence) for check in self.checks]
         console.table("Verification", ("", "what", "evidence"), rows)
         for check in self.checks:
@@ -285,6 +247,17 @@ class Promotion:
                 f"The promotion is not complete: {', '.join(broken)} of {len(self.checks)} checks do not hold.",
                 "Mend what they name, then run the same command again: it continues and asks again.",
             )
+
+    def _say_whether_served(self, patience: float) -> None:
+        """What whoever is in distress has of it, before all that is wrong. Nothing is asked before the first change."""
+        if not self._changing:
+            return
+        asked = verification.judged_served(self.checks) if self.checks else verification.served(self.site, patience)
+        self.served = asked.ok
+        if asked.ok:
+            console.done(f"People ARE served by {self.stack}.")
+        else:
+            console.warn(f"People are NOT served by {self.stack}: {asked.evidence}")
 
     # -- afterwards ---------------------------------------------------------------------------------------------
     def _say_how_to_commit(self) -> None:
@@ -300,7 +273,7 @@ class Promotion:
         return [f"{git} add {file}", f"{git} commit -m 'Let {self.stack} serve'", f"{git} push"]
 
     def _document(self, error: str | None, code: int, minutes: float | None) -> dict[str, Any]:
-        before = self.before
+        before, planned = self.before, self.plan
         return {
             "stack": self.stack,
             "region": self.site.region,
@@ -308,41 +281,19 @@ class Promotion:
             "ok": error is None,
             "error": error,
             "exit_code": code,
+            "served": self.served,
             "minutes": None if minutes is None else round(minutes, 2),
+            "up_minutes": None if self.up_minutes is None else round(self.up_minutes, 2),
             "resumed": bool(before.left or before.dead_locks or before.standby is False),
             "on_aws": self.site.elsewhere is None,
-            "expected": {"minutes": round(self.estimate.minutes, 1), "basis": self.estimate.basis},
-            "copy": before.copy.identifier if before.copy else None,
+            "expected": {"minutes": round(self.estimate.minutes, 1), "basis": self.estimate.basis} if planned else None,
+            "data": before.data.as_json() if before.data else None,
             "lost_minutes": None if before.lost_minutes is None else round(before.lost_minutes, 1),
-            "plan": {"steps": self.plan.steps, "losses": self.plan.losses, "warnings": self.plan.warnings},
+            "plan": planned.as_json() if planned else None,
             "findings": [found.as_json() for found in before.found],
             "checks": verification.as_json(self.checks),
             "commit": self._commit(),
         }
-
-
-def read_plan(document: str) -> Plan:
-    """`pulumi preview --json` in numbers, and what it would take away."""
-    read: Mapping[str, Any] = json.loads(document)
-    done = [step for step in read.get("steps") or [] if step["op"] not in UNCHANGED]
-    losses = []
-    for step in done:
-        kind, name = split_urn(step["urn"])
-        if step["op"] in ("delete", "replace") and kind not in MAY_BE_REPLACED:
-            losses.append(f"{step['op']} {name} ({kind})")
-    warnings = [entry["message"].strip() for entry in read.get("diagnostics") or [] if entry["severity"] == "warning"]
-    return Plan(dict(Counter(step["op"] for step in done)), losses, warnings)
-
-
-def _said(document: str) -> str:
-    """The errors in a preview's JSON; empty where it is none."""
-    try:
-        read = json.loads(document)
-    except json.JSONDecodeError:
-        return ""
-    return "\n".join(
-        entry["message"].strip() for entry in read.get("diagnostics") or [] if entry["severity"] == "error"
-    )
 
 
 def _with_hint(found: findings.Finding) -> str:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import typer
+
 from sandbox.supervisor import Sandbox
 from scripts import console
-from scripts.errors import ChecksFailedError, RefusedError
+from scripts.errors import ChecksFailedError
 from scripts.prerequisites.aws import explained
 from scripts.rehearsal import fault_report, results
 from scripts.rehearsal.fault_drill import Drill, Result
@@ -61,10 +63,11 @@ def rehearse(chain: list[Row], seed: int, speed: float, found: list[Result]) -> 
 
 
 def chosen(only: Sequence[str]) -> list[Row]:
-    """The rows of these names, all where none are named. Raises RefusedError for an unknown one."""
+    """The rows of these names, all where none are named. Raises BadParameter for an unknown one: wrong usage."""
     known = {row.name: row for row in FAULTS}
     if unknown := [name for name in only if name not in known]:
-        raise RefusedError(f"There is no fault {', '.join(unknown)}; allowed: {', '.join(known)}.")
+        allowed = ", ".join(f"'{name}'" for name in known)
+        raise typer.BadParameter(f"'{unknown[0]}' is not one of {allowed}.", param_hint="'--only'")
     return [row for row in FAULTS if not only or row.name in only]
 
 

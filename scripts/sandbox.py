@@ -12,8 +12,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 from sandbox import supervisor
-from scripts import console, project
+from scripts import console, processes, project
 from scripts.bootstrap import Bootstrap
 from scripts.clients import Clients
 from scripts.errors import RefusedError, SandboxError
@@ -30,10 +32,10 @@ REGISTRY_CREDENTIAL = '{"username": "sandbox", "password": "sandbox"}'
 
 @dataclass(frozen=True)
 class Running:
-    """The sandbox in the background. `born` is its process's start time, because process ids are used again."""
+    """The sandbox in the background. `born`: when its process began (epoch seconds)."""
 
     pid: int
-    born: str
+    born: float
     directory: str
     port: int
     provider_port: int
@@ -55,7 +57,8 @@ class Running:
 def hold(speed: float) -> None:
     """Run a sandbox until SIGTERM; this is what `start` puts in the background (`python -m scripts.sandbox`)."""
     with supervisor.Sandbox(speed=speed) as box:
-        running = Running(os.getpid(), _born(os.getpid()), str(box.directory), box.port, box.provider_port, speed)
+        born = psutil.Process().create_time()
+        running = Running(os.getpid(), born, str(box.directory), box.port, box.provider_port, speed)
         temporary = STATE.with_suffix(".new")
         temporary.write_text(json.dumps(asdict(running)))
         temporary.rename(STATE)
@@ -70,9 +73,10 @@ def find() -> Running | None:
     """The running sandbox, if there is one. What a crashed one left of itself in the state file is removed."""
     try:
         running = Running(**json.loads(STATE.read_text()))
+        alive = processes.same(running.pid, running.born)
     except (FileNotFoundError, json.JSONDecodeError, TypeError):
         return None
-    if _born(running.pid) == running.born:
+    if alive:
         return running
     STATE.unlink(missing_ok=True)
     return None
@@ -125,7 +129,7 @@ def stop() -> None:
         return
     os.kill(running.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_WITHIN
-    while _born(running.pid) == running.born:
+    while processes.same(running.pid, running.born):
         if time.monotonic() > deadline:
             os.kill(running.pid, signal.SIGKILL)  # its reaper removes the rest
             break
@@ -228,13 +232,6 @@ def _spawn(speed: float) -> Running:
         time.sleep(0.1)
     process.terminate()
     raise SandboxError(f"The sandbox was not ready after {START_WITHIN:.0f} s.", f"Its log: {LOG}")
-
-
-def _born(pid: int) -> str:
-    """When a process started, in the kernel's words; "" if there is none. `ps` says it on every Unix."""
-    found = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True)
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
-    return "" if state.startswith("Z") else found.stdout.strip()
 
 
 def _known(region: str, running: Running) -> None:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pulumi
@@ -16,18 +16,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 import scripts
 from components import database_plans, naming
 from components.facts import Facts
+from components.guards import FIRST_EPOCH
 from components.witness import MARKER_KEY, TAKEN_OVER
 from scripts import console, project
 from scripts.errors import DrError
 from scripts.project import Project
-from scripts.promotion import leftovers, locks, public
+from scripts.promotion import data, leftovers, locks, public, running
 from scripts.promotion.concurrently import NoAnswer, ask
+from scripts.promotion.data import Data
 from scripts.promotion.preflight import HEALTH_PATH
 from scripts.promotion.site import Site, answered_at
+from scripts.rehearsal.sources import Source
 
 # Real seconds. All questions together are given SECONDS, less where the start of the command took long: WHOLE is from
 # its start to the last answer, so that what is printed is there before five. With less than LEAST nothing would answer.
-WHOLE = 4.4
+WHOLE = 4.2
 SECONDS = 2.5
 LEAST = 1.5
 EXPECTED = (ClientError, BotoCoreError, NoAnswer, DrError, pulumi.RunError)
@@ -41,8 +44,9 @@ class View:
     region: str
     standby: bool | None = None
     epoch: int | None = None
-    deployed_at: str | None = None
-    since: datetime | None = None  # when it took over
+    began: datetime | None = None  # the first deployment
+    deployed_at: datetime | None = None  # the last one
+    took_over: datetime | None = None
     databases: list[str] = field(default_factory=list)
     services: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -52,19 +56,40 @@ class View:
     def role(self) -> str:
         return {None: "unknown", True: "standing by", False: "serving"}[self.standby]
 
+    @property
+    def since(self) -> tuple[datetime, str] | None:
+        """Since when it serves, and by what: a takeover, or its first deployment where it has never stood by."""
+        if self.took_over is not None:
+            return self.took_over, "took over"
+        return (self.began, "first deployed") if self.began is not None and self.epoch == FIRST_EPOCH else None
+
 
 @dataclass
 class Status:
-    """Both stacks, who answers under the public name, and what would be lost now."""
+    """Both stacks, who answers under the public name, and what would be lost now.
+
+    `data`: what a promotion would serve, None for the reason `without`. `tolerated`: the loss that is planned with it.
+    `copy`: the newest usable one with the time of its data; there are copies beside every other source, too.
+    """
 
     domain: str
     answer: public.Answer
     views: list[View]
     now: datetime | None = None  # by AWS's clock
-    copy: str | None = None
-    copy_minutes: float | None = None  # age of the newest usable copy's data, now
-    loss_minutes: float | None = None  # the same, to the primary's last sign of life
-    rpo_minutes: int | None = None
+    data: Data | None = None
+    without: str = "the standby region did not say"
+    tolerated: timedelta = timedelta(0)
+    copy: tuple[str, datetime] | None = None
+    planned: timedelta = timedelta(0)  # age of the copies
+
+    @property
+    def rpo(self) -> timedelta | None:
+        """What would be lost with the primary now."""
+        return None if self.data is None or self.now is None else self.data.age(self.now)
+
+    @property
+    def copy_age(self) -> timedelta | None:
+        return None if self.copy is None or self.now is None else self.now - self.copy[1]
 
     @property
     def serving(self) -> View | None:
@@ -118,7 +143,7 @@ def _questions(site: Site, view: View, status: Status) -> dict[str, Callable[[],
         "alarms": lambda: _alarms(site, view),
     }
     if site.settings.database.standby_source is not None:
-        asked["copies"] = lambda: _copies(site, view, status)
+        asked["data"] = lambda: _data(site, view, status)
         asked["schedule"] = lambda: _schedule(site, view)
     return asked
 
@@ -136,7 +161,8 @@ def _state(site: Site, view: View) -> None:
         view.wrong.append("its state has no outputs: never deployed, or lost")
         return
     view.standby, view.epoch = bool(outputs.get("standby")), int(outputs.get("epoch", 0))
-    view.deployed_at = document["deployment"].get("manifest", {}).get("time")
+    view.began = _moment(leftovers.began(document))
+    view.deployed_at = _moment(document["deployment"].get("manifest", {}).get("time"))
     if left := leftovers.find(document):
         names = ", ".join(item.name for item in left)
         view.wrong.append(f"an interrupted deployment left {names}: `dr promote` continues")
@@ -152,7 +178,7 @@ def _takeover(site: Site, view: View) -> None:
     s3, bucket = site.client("s3"), naming.physical(site.stack.short, "page")
     found = s3.get_object(Bucket=bucket, Key=MARKER_KEY)
     if TAKEN_OVER in found["Body"].read().decode():
-        view.since = found["LastModified"]
+        view.took_over = found["LastModified"]
 
 
 def _databases(site: Site, view: View) -> None:
@@ -163,9 +189,7 @@ def _databases(site: Site, view: View) -> None:
 
 
 def _services(site: Site, view: View) -> None:
-    ecs, cluster = site.client("ecs"), naming.physical(site.stack.short, "cluster")
-    arns = ecs.list_services(cluster=cluster)["serviceArns"]  # as many as one call describes: ten
-    for entry in ecs.describe_services(cluster=cluster, services=arns)["services"] if arns else ():
+    for entry in running.services(site):
         counts = f"{entry['runningCount']}/{entry['desiredCount']}"
         view.services.append(f"{entry['serviceName']} {counts}")
         if entry["runningCount"] < entry["desiredCount"]:
@@ -190,33 +214,43 @@ def _schedule(site: Site, view: View) -> None:
         view.wrong.append(f"the schedule {name} is {state} while the stack stands by: no copies are made")
 
 
-def _copies(site: Site, view: View, status: Status) -> None:
-    """The age of what a promotion would restore. AWS's clock is the one that dates the copies."""
-    now = status.now = answered_at(site.client("sts").get_caller_identity())
-    facts = site.facts()
-    status.rpo_minutes = site.settings.database.rpo_minutes
+def _data(site: Site, view: View, status: Status) -> None:
+    """What a promotion would serve. AWS's clock is the one that dates it."""
+    status.now = answered_at(site.client("sts").get_caller_identity())
+    facts, database = site.facts(watching=True), site.settings.database
+    status.planned = timedelta(minutes=database.rpo_minutes)
+    status.tolerated = timedelta(minutes=database.tolerated_loss_minutes)
+    try:
+        status.data = data.of(site.promoted, facts)
+    except pulumi.RunError:
+        status.without = "there is no usable copy"
+        view.wrong.append("no usable copy: a promotion would be refused")
+    else:
+        if status.data is None:
+            status.without = "the standby's own database is there already"
+            return
+        if status.data.source != database.standby_source:
+            view.wrong.append(f"a promotion would take {status.data.what}, not {database.standby_source}")
     faults = {copy.identifier: database_plans.unusable_because(site.promoted, copy, facts) for copy in facts.copies}
-    newest = max(
-        (copy for copy in facts.copies if faults[copy.identifier] is None and copy.original_created_at),
-        key=lambda copy: copy.original_created_at.timestamp() if copy.original_created_at else 0.0,
-        default=None,
-    )
-    if newest is not None and newest.original_created_at is not None:
-        status.copy = newest.identifier
-        status.copy_minutes = (now - newest.original_created_at).total_seconds() / 60
-        if facts.sign_of_life is not None:
-            status.loss_minutes = max(0.0, (facts.sign_of_life - newest.original_created_at).total_seconds() / 60)
-    view.wrong += _copy_faults(facts, faults, newest is None)
+    usable = [
+        (copy.identifier, copy.original_created_at)
+        for copy in facts.copies
+        if faults[copy.identifier] is None and copy.original_created_at
+    ]
+    status.copy = max(usable, key=lambda copy: copy[1], default=None)
+    view.wrong += _copy_faults(facts, faults)
 
 
-def _copy_faults(facts: Facts, faults: Mapping[str, str | None], none: bool) -> Iterator[str]:
+def _copy_faults(facts: Facts, faults: Mapping[str, str | None]) -> Iterator[str]:
     """Copies that a promotion passes over, apart from those that are on their way and of other databases."""
     for copy in facts.copies:
         fault = faults[copy.identifier]
         if fault is not None and copy.made_by == naming.SNAPSHOT_CYCLE and copy.status != "creating":
             yield f"copy {copy.identifier}: {fault}"
-    if none and not facts.instances:
-        yield "no usable copy: a promotion would be refused"
+
+
+def _moment(said: str | None) -> datetime | None:
+    return None if said is None else datetime.fromisoformat(said).astimezone(UTC)
 
 
 # -- the whole ----------------------------------------------------------------------------------------------------
@@ -231,8 +265,7 @@ def _wrong(status: Status) -> Iterator[tuple[str, str]]:
         for view in serving:
             if view is not newest:
                 yield view.stack, f"was deployed as serving, but {newest.stack} has the newer epoch {newest.epoch}"
-    if status.copy_minutes is not None and status.rpo_minutes is not None and status.copy_minutes > status.rpo_minutes:
-        yield "", f"the newest usable copy is {status.copy_minutes:.0f} minutes old, planned are {status.rpo_minutes}"
+    yield from (("", text) for text in _old_data(status))
     for view in status.views:
         by_reason: dict[str, list[str]] = {}
         for what, why in view.silent.items():
@@ -243,16 +276,31 @@ def _wrong(status: Status) -> Iterator[tuple[str, str]]:
             yield view.stack, text
 
 
+def _old_data(status: Status) -> Iterator[str]:
+    if status.data is not None and status.rpo is None:
+        yield f"how far {status.data.what} is behind is unknown"
+    if status.data is not None and status.rpo is not None and status.rpo > status.tolerated:
+        limit = data.duration(status.tolerated)
+        yield f"{status.data.what} is {data.duration(status.rpo)} behind, planned are at most {limit}"
+    elsewhere = status.data is not None and status.data.source is not Source.COPIES
+    if elsewhere and status.copy_age is not None and status.copy_age > status.planned:
+        limit = data.duration(status.planned)
+        yield f"the newest usable copy is {data.duration(status.copy_age)} old, planned are at most {limit}"
+    if elsewhere and status.copy is None:
+        yield "no usable copy beside it: what is corrupted there is corrupted everywhere"
+
+
 def show(status: Status) -> None:
     """For people."""
     serving = status.serving
     if serving is None:
         console.plain(f"{status.domain}: nobody serves")
     else:
-        since = f" since {serving.since:%Y-%m-%d %H:%M} UTC" if serving.since else ""
+        since = " since {:%Y-%m-%d %H:%M} UTC ({})".format(*serving.since) if serving.since else ""
         console.plain(f"{status.domain}: served by {serving.stack} ({serving.region}){since}, epoch {serving.epoch}")
     for view in status.views:
-        seen = "; ".join(filter(None, (", ".join(view.databases), ", ".join(view.services))))
+        deployed = f"last deployed {view.deployed_at:%Y-%m-%d %H:%M} UTC" if view.deployed_at else ""
+        seen = "; ".join(filter(None, (deployed, ", ".join(view.databases), ", ".join(view.services))))
         console.plain(f"  {view.stack:14} {view.region:12} {view.role:12} epoch {view.epoch or '?'}  {seen or '–'}")
     console.plain(f"RPO now: {_rpo(status)}")
     wrong = list(_wrong(status))
@@ -263,15 +311,21 @@ def show(status: Status) -> None:
 
 
 def _rpo(status: Status) -> str:
-    if status.copy is None or status.copy_minutes is None:
+    if status.data is None:
         serving = status.serving
-        if serving is not None and serving.since is not None:
+        if serving is not None and serving.took_over is not None:
             return f"everything: {serving.stack} serves and protects nobody"
-        return "unknown: no usable copy is known"
-    told = f"{status.copy_minutes:.0f} min (copy {status.copy})"
-    if status.serving is None and status.loss_minutes is not None:
-        told += f"; to the primary's last sign of life {status.loss_minutes:.0f} min"
+        return f"unknown: {status.without}"
+    told = f"{data.duration(status.rpo) if status.rpo is not None else 'unknown'} ({status.data.what})"
+    if status.serving is None and status.data.lost is not None:
+        told += f"; to the primary's last sign of life {data.duration(status.data.lost)}"
+    if status.data.source is not Source.COPIES and status.copy is not None and status.copy_age is not None:
+        told += f"; newest copy {data.duration(status.copy_age)} ({status.copy[0]})"
     return told
+
+
+def _minutes(time: timedelta | None) -> float | None:
+    return None if time is None else round(time.total_seconds() / 60, 1)
 
 
 def document(status: Status) -> dict[str, Any]:
@@ -280,11 +334,13 @@ def document(status: Status) -> dict[str, Any]:
     return {
         "domain": status.domain,
         "serving": serving.stack if serving else None,
-        "since": serving.since if serving else None,
+        "since": serving.since[0] if serving and serving.since else None,
         "now": status.now,
-        "rpo_minutes": None if status.copy_minutes is None else round(status.copy_minutes, 1),
-        "loss_minutes": None if status.loss_minutes is None else round(status.loss_minutes, 1),
-        "newest_copy": status.copy,
+        "data": status.data.as_json() if status.data else None,
+        "rpo_minutes": _minutes(status.rpo),
+        "loss_minutes": _minutes(status.data.lost) if status.data else None,
+        "newest_copy": status.copy[0] if status.copy else None,
+        "copy_minutes": _minutes(status.copy_age),
         "stacks": [
             {
                 "stack": view.stack,

@@ -197,6 +197,13 @@ MUTANTS = (
         "scripts/test_promotion_state.py::test_somebody_elses_lock_stops_it_before_anything",
     ),
     Mutant(
+        "goes on although the plan takes something away",
+        "scripts/promote.py",
+        "        plan.refuse_losses(self.plan, self.stack)\n",
+        "",
+        "scripts/test_promote_plan.py::test_a_plan_that_takes_something_away_is_refused_with_the_way_out",
+    ),
+    Mutant(
         "puts an output of the promotion into task definitions",
         "__main__.py",
         "audio_bucket_name=storage.audio_bucket_name,",

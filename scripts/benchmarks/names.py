@@ -10,3 +10,4 @@ class Benchmark(StrEnum):
     REPLICA = "replica"
     NO_CHANGE = "no-change"
     MEMORY = "memory"
+    STATUS = "status"

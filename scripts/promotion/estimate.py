@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from scripts.promotion.record import measured_minutes
 from scripts.rehearsal import chain
+from scripts.rehearsal.sources import Source
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,13 @@ class Estimate:
     basis: str
 
 
-def promotion(stack: str) -> Estimate:
-    """The last measured one on AWS, else the sum of the waits that AWS imposes, as the sandbox's clock models them."""
-    measured = measured_minutes(stack)
+def promotion(stack: str, source: Source | None) -> Estimate:
+    """The last measured one on AWS from the same source, else the sum of the waits that AWS imposes, as the sandbox's
+    clock models them. `source`: of the data; None where the database is there already."""
+    measured = None if source is None else measured_minutes(stack, source)
     if measured is not None:
-        return Estimate(measured, "measured: the last promotion of this stack on AWS, from this machine")
-    links = chain.promotion()
+        basis = f"measured: `pulumi up` of the last promotion of this stack on AWS with {source}, from this machine"
+        return Estimate(measured, basis)
+    links = chain.promotion(source)
     titles = ", ".join(f"{link.title} {link.minutes:g}" for link in links)
     return Estimate(chain.total(links), f"modelled, not measured: {titles}; sources in sandbox/clock.py")

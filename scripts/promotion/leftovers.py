@@ -78,9 +78,17 @@ def repaired(document: Document, adopted: Mapping[str, str], dropped: set[str]) 
 
 def outputs(document: Document) -> Mapping[str, Any]:
     """The stack's last outputs."""
-    stack = next((found for found in _resources(document) if found["type"] == "pulumi:pulumi:Stack"), {})
-    found: Mapping[str, Any] = stack.get("outputs") or {}
+    found: Mapping[str, Any] = _stack(document).get("outputs") or {}
     return found
+
+
+def began(document: Document) -> str | None:
+    """When the stack was deployed for the first time, an ISO time; None where the state does not say."""
+    return _stack(document).get("created")
+
+
+def _stack(document: Document) -> Document:
+    return next((found for found in _resources(document) if found["type"] == "pulumi:pulumi:Stack"), {})
 
 
 def _adopted(resource: Mapping[str, Any], id: str) -> Document:

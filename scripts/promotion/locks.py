@@ -9,9 +9,10 @@ from __future__ import annotations
 import getpass
 import json
 import socket
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from scripts import processes
 
 PREFIX = ".pulumi/locks/"
 
@@ -45,14 +46,7 @@ def parse(key: str, body: bytes) -> Lock:
         return Lock(key, "an unknown machine", "somebody", 0, "an unknown time")
 
 
-def program_of(pid: int) -> str:
-    """The name of a running process's program; "" if there is no such process, or only its corpse."""
-    asked = subprocess.run(["ps", "-o", "stat=,comm=", "-p", str(pid)], capture_output=True, text=True)
-    state, _, program = asked.stdout.strip().partition(" ")
-    return "" if state.startswith("Z") else program.strip()
-
-
-def ours_and_dead(lock: Lock, program: Callable[[int], str] = program_of) -> bool:
+def ours_and_dead(lock: Lock, program: Callable[[int], str] = processes.program) -> bool:
     """Whether the holder was a `pulumi` of this user on this machine, and is gone.
 
     A process with its id that is another program got the id later: ids are used again.

@@ -15,11 +15,13 @@ from typing import Any
 import pulumi
 
 from components import guards, naming, secrets
-from components.facts import Copy, Facts
+from components.database_plans import DatabasePlan
+from components.facts import Facts
 from components.stack_outputs import Outputs
 from scripts.errors import CredentialsError, LockedError, PrimaryAnswersError, RefusedError
-from scripts.promotion import findings, images, leftovers, locks, public, quotas
+from scripts.promotion import data, findings, images, leftovers, locks, public, quotas
 from scripts.promotion.concurrently import NoAnswer, ask
+from scripts.promotion.data import Data
 from scripts.promotion.findings import Finding
 from scripts.promotion.leftovers import Leftover
 from scripts.promotion.locks import Lock
@@ -46,15 +48,15 @@ class Before:
     dead_locks: list[Lock] = field(default_factory=list)
     left: list[Leftover] = field(default_factory=list)
     document: leftovers.Document = field(default_factory=dict)  # the state itself
-    copy: Copy | None = None
-    sign_of_life: datetime | None = None
+    data: Data | None = None  # what will be served
+    without_data: str = ""  # where it is None, why
 
     @property
     def lost_minutes(self) -> float | None:
-        """Data lost with the chosen copy, up to the primary's last sign of life."""
-        if self.copy is None or self.copy.original_created_at is None or self.sign_of_life is None:
+        """Data lost up to the primary's last sign of life; None where that is not known, or none are taken."""
+        if self.data is None or self.data.lost is None:
             return None
-        return max(0.0, (self.sign_of_life - self.copy.original_created_at).total_seconds() / 60)
+        return self.data.lost.total_seconds() / 60
 
 
 def look(site: Site, primary_is_lost: bool) -> Before:
@@ -240,13 +242,23 @@ def _guarded(site: Site, before: Before) -> list[Finding]:
 def _database(site: Site, before: Before, facts: Facts) -> list[Finding]:
     own = Outputs(site.stack.stack, {"standby": before.standby, "epoch": before.epoch})
     decision = guards.decide(site.promoted, facts, own, None)
-    before.sign_of_life = facts.sign_of_life
+    before.data = data.of(site.promoted, facts)
+    if before.data is None:
+        there = {instance.identifier for instance in facts.instances}
+        is_there = any(plan.serving and plan.identifier in there for plan in decision.databases)
+        before.without_data = f"nothing is restored: the database {'is there already' if is_there else 'begins empty'}"
     found = [findings.warning("database", text) for text in decision.warnings]
-    for plan in decision.databases:
-        existing = next((i for i in facts.instances if i.identifier == plan.identifier), None)
-        if existing is not None:
-            found.append(findings.ok("database", f"{plan.identifier} exists and is {existing.status}"))
-        elif plan.snapshot is not None:
-            before.copy = next((copy for copy in facts.copies if copy.identifier == plan.snapshot), None)
-            found.append(findings.ok("database", f"{plan.identifier} will be restored from {plan.snapshot}"))
-    return found
+    return found + [findings.ok("database", _told(plan, facts)) for plan in decision.databases]
+
+
+def _told(plan: DatabasePlan, facts: Facts) -> str:
+    """What becomes of one database."""
+    existing = next((i for i in facts.instances if i.identifier == plan.identifier), None)
+    if existing is not None and existing.replica_of is not None:
+        return f"{existing.identifier} follows {existing.replica_of} and will be promoted in place"
+    if existing is not None:
+        return f"{existing.identifier} exists and is {existing.status}"
+    if plan.data_from is None:
+        return f"{plan.identifier} will be made empty"
+    what = "replicated backups" if plan.backups else "copy"
+    return f"{plan.identifier} will be restored from {what} {plan.data_from}"

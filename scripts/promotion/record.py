@@ -47,10 +47,12 @@ class Record:
         )
 
 
-def measured_minutes(stack: str, root: Path = PROMOTIONS) -> float | None:
-    """How long the last complete promotion of the stack on real AWS took, begun from nothing; None before one."""
+def measured_minutes(stack: str, source: str, root: Path = PROMOTIONS) -> float | None:
+    """How long `pulumi up` took in the last complete promotion of the stack on real AWS, begun from nothing and with
+    data of that source; None before one."""
     for file in sorted(root.glob(f"*-{stack}/result.json"), reverse=True):
         result = json.loads(file.read_text(encoding="utf-8"))
-        if result.get("ok") and result.get("on_aws") and not result.get("resumed"):
-            return float(result["minutes"])
+        complete = result.get("ok") and result.get("on_aws") and not result.get("resumed")
+        if complete and (result.get("data") or {}).get("source") == source and "up_minutes" in result:
+            return float(result["up_minutes"])
     return None

@@ -101,9 +101,12 @@ class Site:
         """The same once the flag is flipped."""
         return self.settings.model_copy(update={"standby": False})
 
-    def facts(self) -> Facts:
-        """What the program itself looks at before a promotion. Raises pulumi.RunError, as there."""
-        return Reader(self.promoted, lambda service, _: self.client(service)).read()
+    def facts(self, watching: bool = False) -> Facts:
+        """What the program itself looks at before a promotion; `watching`: the data, whether or not it needs them.
+
+        Raises pulumi.RunError, as there.
+        """
+        return Reader(self.promoted, lambda service, _: self.client(service)).read(watching)
 
     def instance(self, identifier: str) -> DBInstanceTypeDef | None:
         """A database instance of the own region as AWS describes it."""

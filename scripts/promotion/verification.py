@@ -18,7 +18,10 @@ from scripts.promotion.site import Site
 
 # Three health checks of ten seconds, Route 53's propagation, and an alias's time to live, twice over.
 PATIENCE = 300.0  # real seconds
+# The same once, with the time to live: how long the name may still move after something else has failed.
+MOVES_WITHIN = 120.0
 LOOK_EVERY = 2.0
+PEOPLE = ("public name", "critical paths")  # what people in distress meet
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,27 @@ def verify(site: Site, patience: float = PATIENCE, wait: Callable[[float], None]
         if all(check.ok for check in held.values()) or time.monotonic() > deadline:
             return list(held.values())
         wait(LOOK_EVERY)
+
+
+def served(site: Site, patience: float = MOVES_WITHIN, wait: Callable[[float], None] = time.sleep) -> Check:
+    """Whether people are served by this stack, asked after something failed: what failed may be what nobody needs.
+
+    Only where critical services are healthy at the load balancer is the public name waited for.
+    """
+    checks = _checks(site)
+    deadline = time.monotonic() + (patience if _run("targets", checks["targets"]).ok else 0.0)
+    while True:
+        found = judged_served([_run(name, checks[name]) for name in PEOPLE])
+        if found.ok or time.monotonic() > deadline:
+            return found
+        wait(LOOK_EVERY)
+
+
+def judged_served(checks: list[Check]) -> Check:
+    """The same from checks that were made already."""
+    asked = [check for check in checks if check.name in PEOPLE]
+    said = [f"{check.name}: {check.evidence}" for check in asked if not check.ok]
+    return Check("served", bool(asked) and not said, "; ".join(said))
 
 
 Look = Callable[[], tuple[bool, str]]

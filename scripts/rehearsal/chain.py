@@ -2,7 +2,7 @@
 
 Only waits that the sandbox really imposes are in it, so that the bound means something: calls that answer at once
 (listener rules, secrets, the schedule) count as nothing, and so does the first health check, which the sandbox makes as
-soon as a target is registered. NAT runs beside the restore. After the takeover the public name, the standard services
+soon as a target is registered. NAT runs beside the database. After the takeover the public name, the standard services
 and the cache follow beside each other, and the longest of them counts.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from components.dns import FAILURES, INTERVAL_SECONDS
 from sandbox.clock import DURATIONS, database_minutes, minutes
+from scripts.rehearsal.sources import Source
 
 BOUND = 1.15
 ALIAS_TTL_SECONDS = 60
@@ -28,21 +29,11 @@ class Link:
     source: str
 
 
-def promotion() -> list[Link]:
-    """Each link needs what the one before it leaves."""
+def promotion(source: Source | None = Source.COPIES) -> list[Link]:
+    """Each link needs what the one before it leaves. `source`: of the data; None where the database stands already."""
+    database = [] if source is None else _promoted_replica() if source is Source.REPLICA else _restored()
     return [
-        Link(
-            "restore the database",
-            database_minutes("rds.restore", multi_az=True, backups=True),
-            "a new instance from the copy, its second zone and its first backup",
-            "; ".join(DURATIONS[name].source for name in ("rds.restore", "rds.multi_az", "rds.first_backup")),
-        ),
-        Link(
-            "settings after the restore",
-            minutes("rds.modify"),
-            "the AWS provider sends password, backup retention and windows in a modification of the restored instance",
-            DURATIONS["rds.modify"].source,
-        ),
+        *database,
         Link(
             "make the application roles",
             minutes("lambda.cold_start"),
@@ -57,6 +48,44 @@ def promotion() -> list[Link]:
         ),
         max(_public_name(), _standard_tasks(), _cache(), key=lambda link: link.minutes),
     ]
+
+
+def _restored() -> list[Link]:
+    return [
+        Link(
+            "restore the database",
+            database_minutes("rds.restore", multi_az=True, backups=True),
+            "a new instance from copy or backups, its second zone and its first backup",
+            _sources("rds.restore", "rds.multi_az", "rds.first_backup"),
+        ),
+        Link(
+            "settings after the restore",
+            minutes("rds.modify"),
+            "the AWS provider sends password, backup retention and windows in a modification of the restored instance",
+            _sources("rds.modify"),
+        ),
+    ]
+
+
+def _promoted_replica() -> list[Link]:
+    return [
+        Link(
+            "promote the replica",
+            minutes("rds.promote") + minutes("rds.first_backup"),
+            "it stops following, begins its own backups and takes writes after a reboot",
+            _sources("rds.promote", "rds.first_backup"),
+        ),
+        Link(
+            "settings after the promotion",
+            minutes("rds.multi_az"),
+            "the AWS provider sends what else differs in a modification of the promoted instance: its second zone",
+            _sources("rds.multi_az"),
+        ),
+    ]
+
+
+def _sources(*operations: str) -> str:
+    return "; ".join(DURATIONS[name].source for name in operations)
 
 
 def _public_name() -> Link:

@@ -287,6 +287,8 @@ def problems_of(result: Result, taken_over: bool) -> list[str]:
         problems.append("it failed without a message")
     if row.says and not re.search(row.says, run.error, re.DOTALL):
         problems.append(f"the message does not name the cause ({row.says}): {run.error[:1500]}")
+    if row.outcome is Outcome.FAILED and run.document.get("served") is not row.served:
+        problems.append(f"the result says served={run.document.get('served')}")
     if result.served != row.served:
         problems.append("people are served" if result.served else "people are not served")
     if taken_over and not result.served:

@@ -9,9 +9,10 @@ HEAD = """# Faults in a promotion
 
 `dr rehearse faults` draws each of these into a promotion whose primary region is lost, with the real engine and the
 real `dr promote --apply`. A row holds if the exit code is the one below (its meaning is in
-[exit-codes.md](exit-codes.md)), the message names the cause, people are served exactly where the table says so, the
-takeover is said only if the critical services answer, nothing was changed where the promotion is refused, and the same
-command completes once the fault is mended: every check holds, with one database that was restored once.
+[exit-codes.md](exit-codes.md)), the message names the cause, people are served exactly where the table says so and the
+result says the same where the promotion failed, the takeover is said only if the critical services answer, nothing was
+changed where the promotion is refused, and the same command completes once the fault is mended: every check holds, with
+one database that was restored once.
 
 `--only NAME` (more than once) takes some of them. The seed is printed; it draws which service or zone is hit, how late
 answers are, when a fault comes that needs a moment, and in which order those come that stop a promotion at the same

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -124,8 +124,8 @@ class Aws:
         self.on("ssm").add_response("get_parameter", {"Parameter": {"Value": value}}, {"Name": PARAMETER})
         return self
 
-    def read(self, configured: Settings = SERVING) -> Facts:
-        found = Reader(configured, self).read()
+    def read(self, configured: Settings = SERVING, watching: bool = False) -> Facts:
+        found = Reader(configured, self).read(watching)
         for stub in self._stubs.values():
             stub.assert_no_pending_responses()
         return found
@@ -201,6 +201,17 @@ def test_a_copy_without_the_time_of_its_original_has_none() -> None:
 def test_once_the_database_exists_copies_are_not_looked_up() -> None:
     found = Aws().identity().instances([INSTANCE_ANSWER]).read()
     assert (found.copies, found.data_key_arn, found.sign_of_life) == ((), None, None)
+
+
+def test_whoever_only_watches_sees_the_data_beside_a_replica_and_not_what_rds_sells() -> None:
+    """Its name is that of the declared database, so nothing would have to be restored."""
+    replica = {**INSTANCE_ANSWER, "ReadReplicaSourceDBInstanceIdentifier": "arn:aws:rds:eu-west-1:1:db:kenya"}
+    aws = Aws().identity().instances([replica]).copies([COPY_ANSWER]).key().sign_of_life(SIGN).marker()
+    lag = {"Datapoints": [{"Timestamp": CREATED, "Maximum": 3.0}]}
+    aws.on("cloudwatch").add_response("get_metric_statistics", lag)
+    found = aws.read(watching=True)
+    assert found.copies == (COPY,)
+    assert (found.replica_lag, found.data_key_arn, found.offers) == (timedelta(seconds=3), KEY_ARN, ())
 
 
 def test_while_standing_by_copies_are_not_looked_up() -> None:

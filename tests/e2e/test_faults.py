@@ -10,8 +10,8 @@ import pytest
 from scripts.project import CHECKOUT
 
 SECONDS = 900
-# Twice refused before anything is changed, then stopped at the gate; then it completes.
-CHOSEN = ("secret-deleted", "address-quota-full", "image-lost-midway")
+# Twice refused before anything is changed, then stopped at the gate and once after the takeover; then it completes.
+CHOSEN = ("secret-deleted", "address-quota-full", "image-lost-midway", "cache-failing")
 
 pytestmark = pytest.mark.e2e
 
@@ -34,6 +34,7 @@ def test_each_fault_ends_as_its_row_says_and_the_last_run_completes() -> None:
         "secret-deleted": (3, False),
         "address-quota-full": (3, False),
         "image-lost-midway": (6, False),
+        "cache-failing": (6, True),
     }
     assert result["sandboxes"] == 1
     assert result["rows"][-1]["again"] == "promoted, verified, one database"

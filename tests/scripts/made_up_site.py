@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
 from botocore.exceptions import ClientError
 
 from components import naming, secrets
@@ -18,7 +19,8 @@ from scripts.project import CHECKOUT, Project, load
 from scripts.promotion.locks import Lock
 from scripts.promotion.site import Site
 from scripts.pulumi_cli import Outcome
-from tests.components.examples import FACTS
+from scripts.rehearsal.sources import Source, settings
+from tests.components.examples import FACTS, SOURCE_ARN
 
 ACCOUNT = "123456789012"
 STACK = "south-africa"
@@ -38,6 +40,17 @@ def project(directory: Path) -> Project:
         kept = [line for line in file.read_text().splitlines() if not line.startswith("secretsprovider:")]
         (directory / file.name).write_text("\n".join([*kept, more]))
     return load(directory)
+
+
+def configure(project: Project, source: Source) -> None:
+    """Let the standby get its data that way."""
+    if source is Source.COPIES:  # what the checkout's own file says
+        return
+    document = yaml.safe_load(project.standby.file.read_text())
+    for path, value in settings(source, SOURCE_ARN).items():
+        key, _, name = path.rpartition(".")
+        document["config"][key][name] = value
+    project.standby.file.write_text(yaml.safe_dump(document))
 
 
 def denied(code: str, operation: str = "DescribeKey") -> ClientError:
@@ -60,9 +73,11 @@ def state(*operations: Mapping[str, Any], standby: bool = True, resources: tuple
     stack = {
         "urn": f"urn:pulumi:{STACK}::mental-health-platform::pulumi:pulumi:Stack::s",
         "type": "pulumi:pulumi:Stack",
+        "created": "2026-11-02T08:15:00.123456789Z",
         "outputs": {"standby": standby, "epoch": 1, "account": ACCOUNT, "region": "af-south-1"},
     }
-    deployment = {"manifest": {"time": "t"}, "resources": [stack, *resources], "pending_operations": list(operations)}
+    manifest = {"time": "2026-11-23T11:30:00.987654321+01:00"}
+    deployment = {"manifest": manifest, "resources": [stack, *resources], "pending_operations": list(operations)}
     return {"version": 3, "deployment": deployment}
 
 
@@ -193,7 +208,7 @@ class MadeUp(Site):
     def checkpoint(self) -> dict[str, Any]:
         return self.document
 
-    def facts(self) -> Facts:
+    def facts(self, watching: bool = False) -> Facts:
         if isinstance(self.known, Exception):
             raise self.known
         return self.known

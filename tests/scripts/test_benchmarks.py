@@ -17,7 +17,7 @@ from scripts import bench
 from scripts.benchmarks import memory, no_change, preview, program_watch, promotion, replica, rpo
 from scripts.benchmarks.names import Benchmark
 from scripts.benchmarks.result import Result
-from scripts.errors import ChecksFailedError, IncompleteError, PulumiError, SandboxError
+from scripts.errors import ChecksFailedError, NotMeasuredError, PulumiError, SandboxError
 from scripts.rehearsal import chain
 from scripts.rehearsal.writer import Row
 from tests.scripts.made_up import evidence
@@ -103,7 +103,7 @@ def test_a_broken_bound_fails_after_everything_was_measured(measured: Any) -> No
 
 def test_what_could_not_be_measured_is_told_and_does_not_stop_the_others(measured: Any) -> None:
     folder = measured(promotion=PulumiError("no engine"))
-    with pytest.raises(IncompleteError, match="Not measured: promotion"):
+    with pytest.raises(NotMeasuredError, match="Not measured: promotion"):
         bench.run([])
     found = written(folder)
     assert found["failures"] == {"promotion": "no engine"}

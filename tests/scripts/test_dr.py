@@ -14,7 +14,7 @@ import pytest
 
 from sandbox import supervisor
 from sandbox.supervisor import SandboxFailed
-from scripts import console, dr, errors
+from scripts import console, dr, errors, processes
 from scripts import sandbox as task
 from scripts.project import CHECKOUT
 from scripts.sandbox import Running
@@ -78,6 +78,7 @@ def test_a_sandbox_that_fails_is_a_failure_of_the_sandbox(
         (("rehearse", "region-loss", "--speed", "0"), "'--speed': Input should be greater than or equal to 1"),
         (("rehearse", "flood"), "No such command 'flood'"),
         (("sandbox", "cut"), "Missing argument 'region'"),
+        (("rehearse", "faults", "--only", "nope"), "'--only': 'nope' is not one of 'copies-unusable', "),
     ],
 )
 def test_wrong_usage_is_told_with_what_is_allowed(arguments: tuple[str, ...], told: str) -> None:
@@ -116,7 +117,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def running(state: Path, project: Path = CHECKOUT) -> Running:
     """Pretend that this very process holds a sandbox."""
-    found = Running(os.getpid(), task._born(os.getpid()), str(project.parent), 1, 2, 12.0)
+    found = Running(os.getpid(), processes.born(os.getpid()) or 0.0, str(project.parent), 1, 2, 12.0)
     state.write_text(json.dumps(asdict(found)))
     return found
 
@@ -149,12 +150,12 @@ def test_a_second_sandbox_is_refused(state: Path) -> None:
 
 def test_a_sandbox_that_crashed_is_forgotten(state: Path) -> None:
     held = asdict(running(state))
-    state.write_text(json.dumps({**held, "born": "another process of the same number"}))
+    state.write_text(json.dumps({**held, "born": held["born"] - 3600}))  # another process of the same number
     assert task.find() is None
     assert not state.exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"pid": 1}'])
+@pytest.mark.parametrize("text", ["", "{", '{"pid": 1}', f'{{"pid": {os.getpid()}, "born": "Mon"}}'])
 def test_a_damaged_state_file_is_no_sandbox(state: Path, text: str) -> None:
     state.write_text(text)
     assert task.find() is None

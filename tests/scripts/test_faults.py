@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from sandbox.supervisor import SandboxFailed, control
 from scripts import errors, rehearse_faults
-from scripts.errors import RefusedError
 from scripts.project import CHECKOUT
 from scripts.rehearsal import fault_page, fault_report
 from scripts.rehearsal.fault_drill import Result, Run, problems_of
@@ -83,7 +83,7 @@ def test_the_seed_draws_the_order() -> None:
 
 
 def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(RefusedError, match=r"no fault nothing-like-it; allowed: copies-unusable"):
+    with pytest.raises(typer.BadParameter, match=r"'nothing-like-it' is not one of 'copies-unusable', "):
         rehearse_faults.chosen(["latency", "nothing-like-it"])
     assert [row.name for row in rehearse_faults.chosen(["latency", "image-gone"])] == ["image-gone", "latency"]
 
@@ -96,7 +96,7 @@ SAID = (
 
 
 def run(code: int | None = 6, error: str = SAID, stderr: str = "", **document: Any) -> Run:
-    return Run(code, 1.0, stderr, {"ok": code == 0, "error": error, **document})
+    return Run(code, 1.0, stderr, {"ok": code == 0, "error": error, "served": code == 0, **document})
 
 
 def test_a_failure_with_its_cause_and_the_crisis_page_up_holds() -> None:
@@ -112,6 +112,8 @@ def test_a_failure_with_its_cause_and_the_crisis_page_up_holds() -> None:
         (run(error="no takeover: something else"), False, False, "does not name the cause"),
         (run(error=""), False, False, "without a message"),
         (run(ok=True), False, False, "says ok=True"),
+        (run(served=True), False, False, "says served=True"),
+        (run(served=None), False, False, "says served=None"),
         (run(stderr="Traceback (most recent call last)\n"), False, False, "a traceback"),
         (run(), True, True, "people are served"),
         (run(), False, True, "the takeover is said"),

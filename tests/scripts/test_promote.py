@@ -26,7 +26,7 @@ from scripts.errors import (
     PulumiError,
     RefusedError,
 )
-from scripts.promotion import estimate, preflight, progress, public, record, verification
+from scripts.promotion import preflight, progress, public, record, verification
 from scripts.promotion.record import Record
 from scripts.promotion.verification import Check
 from scripts.pulumi_cli import Outcome
@@ -52,6 +52,7 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     monkeypatch.setattr(record, "PROMOTIONS", tmp_path / "promotions")
     monkeypatch.setattr(Record, "new", classmethod(lambda cls, stack: cls(tmp_path / "promotions" / f"1-{stack}")))
     monkeypatch.setattr(verification, "verify", lambda _: [Check("public name", True, "200")])
+    monkeypatch.setattr(verification, "served", lambda *_: Check("served", False, "public name: 503"))
     made = MadeUp(tmp_path)
     made.cli.said["preview"] = PREVIEW
     return made
@@ -77,7 +78,7 @@ def test_a_dry_run_changes_nothing(site: MadeUp, capsys: pytest.CaptureFixture[s
     promotion(site, apply=False, as_json=True).rehearse()
     shown = capsys.readouterr()
     told = json.loads(shown.out)
-    assert (told["applied"], told["copy"], told["lost_minutes"]) == (False, "copy", 20.0)
+    assert (told["applied"], told["data"]["name"], told["lost_minutes"]) == (False, "copy", 20.0)
     assert told["plan"]["steps"] == {"create": 1}
     assert "modelled, not measured" in told["expected"]["basis"]
     assert not record.PROMOTIONS.exists()
@@ -192,25 +193,6 @@ def test_only_the_stack_that_stands_by_is_promoted(site: MadeUp) -> None:
     assert promote.choose(site.project, None).stack == promote.choose(site.project, STACK).stack == STACK
     with pytest.raises(RefusedError, match="kenya is no stack that stands by"):
         promote.choose(site.project, "kenya")
-
-
-def test_a_plan_that_takes_something_away_says_so() -> None:
-    def step(operation: str, kind: str) -> dict[str, str]:
-        return {"op": operation, "urn": f"urn:pulumi:s::p::{kind}::name"}
-
-    read = promote.read_plan(
-        json.dumps(
-            {
-                "steps": [
-                    step("delete", "aws:ec2/vpc:Vpc"),
-                    step("replace", "aws:secretsmanager/secretVersion:SecretVersion"),
-                ],
-                "diagnostics": [{"severity": "warning", "message": "old copy"}],
-            }
-        )
-    )
-    assert read.losses == ["delete name (aws:ec2/vpc:Vpc)"]
-    assert read.warnings == ["old copy"]
 
 
 def test_with_json_nothing_else_is_on_standard_output(site: MadeUp, capsys: pytest.CaptureFixture[str]) -> None:
@@ -343,7 +325,8 @@ def test_an_old_copy_only_warns(site: MadeUp) -> None:
 def test_what_was_interrupted_is_told_and_an_existing_database_needs_no_copy(site: MadeUp) -> None:
     site.document, site.known = state(pending()), facts(instances=(instance("creating"),))
     before = preflight.look(site, False)
-    assert (before.copy, [left.name for left in before.left]) == (None, ["database-first"])
+    assert (before.data, [left.name for left in before.left]) == (None, ["database-first"])
+    assert before.without_data == "nothing is restored: the database is there already"
 
 
 # -- split brain --------------------------------------------------------------------------------------------------
@@ -378,25 +361,6 @@ def test_silence_costs_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -
 
 
 # -- the parts ----------------------------------------------------------------------------------------------------
-def test_only_a_complete_promotion_on_aws_counts_as_measured(tmp_path: Path) -> None:
-    def write(name: str, **more: Any) -> None:
-        (tmp_path / f"{name}-{STACK}").mkdir()
-        told = {"ok": True, "on_aws": True, "resumed": False, "minutes": 31.0, **more}
-        (tmp_path / f"{name}-{STACK}" / "result.json").write_text(json.dumps(told))
-
-    assert record.measured_minutes(STACK, tmp_path) is None
-    for name, more in (("3", {"on_aws": False}), ("4", {"ok": False}), ("5", {"resumed": True})):
-        write(name, **more)
-    assert record.measured_minutes(STACK, tmp_path) is None
-    write("1")
-    assert record.measured_minutes(STACK, tmp_path) == 31.0
-
-
-def test_a_measured_time_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "measured_minutes", lambda _: 31.0)
-    assert estimate.promotion(STACK).basis.startswith("measured")
-
-
 def test_progress_without_a_terminal_is_lines(tmp_path: Path) -> None:
     shown = io.StringIO()
     book = Record(tmp_path / "record")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,13 @@ from botocore.exceptions import EndpointConnectionError
 
 import scripts
 from components import naming
+from components.facts import Facts
 from scripts import status
+from scripts.benchmarks import status as bench
 from scripts.project import Project, StackFacts
 from scripts.promotion import public
+from scripts.rehearsal.sources import Source
+from tests.components.examples import BACKUPS, SOURCE_ARN
 from tests.scripts import made_up_site
 from tests.scripts.made_up_site import NOW, MadeUp, copy, facts, lock, pending, state
 
@@ -46,6 +50,7 @@ class World:
         self.marker = "taken-over: no"
         self.schedule = "ENABLED"
         self.alarms: list[dict[str, str]] = []
+        self.changes: dict[str, Any] = {}
 
     def site(self, project: Project, stack: StackFacts, _: Any) -> MadeUp:
         """The made-up site of one stack."""
@@ -65,6 +70,7 @@ class World:
             },
             "cloudwatch.describe_alarms": {"MetricAlarms": self.alarms, "CompositeAlarms": []},
             "scheduler.get_schedule": {"State": self.schedule},
+            **self.changes,
         }
         if site.region in self.silent:
             answers = dict.fromkeys(answers, lambda **_: time.sleep(60))
@@ -100,8 +106,9 @@ def test_in_peace_it_says_who_serves_and_the_age_of_the_newest_copy(
     assert status.document(found)["rpo_minutes"] == 12
     status.show(found)
     shown = capsys.readouterr().out
-    assert "served by kenya (eu-west-1), epoch 1" in shown
-    assert "RPO now: 12 min" in shown
+    assert "served by kenya (eu-west-1) since 2026-11-02 08:15 UTC (first deployed), epoch 1" in shown
+    assert "serving      epoch 1  last deployed 2026-11-23 10:30 UTC" in shown
+    assert "RPO now: 12 minutes (copy copy)" in shown
     assert "api runs 1/2" in shown
 
 
@@ -123,11 +130,11 @@ def test_after_a_promotion_it_says_since_when_and_that_nobody_is_protected(
 ) -> None:
     world.documents["south-africa"] = state(standby=False)
     world.documents["south-africa"]["deployment"]["resources"][0]["outputs"]["epoch"] = 2
-    world.marker, world.known = "taken-over: yes", facts(instances=(made_up_site.instance(),))
+    world.marker, world.known = "taken-over: yes", facts(copy(), instances=(made_up_site.instance(),))
     answers(monkeypatch, public.Answer(200, json.dumps({"status": "ok", "region": SOUTH_AFRICA})))
     status.show(status.look(world.project, {}))
     shown = capsys.readouterr().out
-    assert "served by south-africa (af-south-1) since 2026-11-23 12:00 UTC, epoch 2" in shown
+    assert "served by south-africa (af-south-1) since 2026-11-23 12:00 UTC (took over), epoch 2" in shown
     assert "everything: south-africa serves and protects nobody" in shown
     assert "kenya: was deployed as serving, but south-africa has the newer epoch 2" in shown
 
@@ -150,10 +157,89 @@ def test_what_is_wrong_is_said(world: World) -> None:
     assert "on-its-way" not in said
 
 
+def test_more_services_than_one_call_describes_are_all_shown(world: World) -> None:
+    """DescribeServices takes ten."""
+
+    def describe(*, services: list[str], **_: Any) -> dict[str, Any]:
+        assert len(services) <= 10
+        return {"services": [{"serviceName": name, "runningCount": 1, "desiredCount": 1} for name in services]}
+
+    arns = [f"service-{number:02}" for number in range(23)]
+    world.changes = {"ecs.list_services": {"serviceArns": arns}, "ecs.describe_services": describe}
+    assert told(world)["stacks"][0]["services"] == [f"{name} 1/1" for name in arns]
+
+
 def test_a_copy_older_than_planned_is_wrong(world: World) -> None:
     world.known = facts(copy(minutes=90), life=NOW - timedelta(minutes=80))
-    assert "90 minutes old, planned are 60" in wrong(world)
+    assert "copy copy is 90 minutes behind, planned are at most 60 minutes" in wrong(world)
     assert told(world)["loss_minutes"] == 10
+
+
+REPLICA = replace(made_up_site.instance(), role=naming.REPLICA_ROLE, replica_of=SOURCE_ARN)
+BACKED_UP = replace(BACKUPS, key_arn=made_up_site.KEY, latest=NOW - timedelta(minutes=7))
+
+
+@pytest.mark.parametrize(
+    ("source", "known", "rpo", "loss", "shown", "said"),
+    [
+        (Source.COPIES, facts(copy(minutes=12)), 12, 12, "12 minutes (copy copy)", ""),
+        (
+            Source.BACKUPS,
+            replace(facts(copy(minutes=12)), backups=(BACKED_UP,)),
+            *(7, 7, f"7 minutes (replicated backups {BACKED_UP.arn}); newest copy 12 minutes (copy)", ""),
+        ),
+        (
+            Source.BACKUPS,
+            replace(facts(copy(minutes=12)), backups=(replace(BACKED_UP, latest=NOW - timedelta(hours=3)),)),
+            *(12, 12, "12 minutes (copy copy)", "a promotion would take copy copy, not replicated-backups"),
+        ),
+        (
+            Source.REPLICA,
+            replace(facts(copy(minutes=90), instances=(REPLICA,)), replica_lag=timedelta(seconds=3)),
+            *(0.1, 0.1, f"3 seconds (replica {made_up_site.DATABASE}); newest copy 90 minutes (copy)"),
+            "the newest usable copy is 90 minutes old, planned are at most 60 minutes",
+        ),
+        (
+            Source.REPLICA,
+            replace(facts(copy(), instances=(REPLICA,)), replica_lag=timedelta(minutes=15)),
+            *(15, 15, "15 minutes (replica", "is 15 minutes behind, planned are at most 10 minutes"),
+        ),
+        (
+            Source.REPLICA,
+            facts(instances=(REPLICA,)),
+            *(None, None, "unknown (replica", f"how far replica {made_up_site.DATABASE} is behind is unknown"),
+        ),
+        (
+            Source.REPLICA,
+            replace(facts(instances=(REPLICA,)), replica_lag=timedelta(0)),
+            *(0, 0, "0 seconds (replica", "no usable copy beside it"),
+        ),
+    ],
+)
+def test_what_would_be_lost_is_told_of_the_source_that_a_promotion_takes(
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+    source: Source,
+    known: Facts,
+    rpo: float | None,
+    loss: float | None,
+    shown: str,
+    said: str,
+) -> None:
+    made_up_site.configure(world.project, source)
+    world.known = known
+    found = told(world)
+    assert (found["rpo_minutes"], found["loss_minutes"]) == (rpo, loss)
+    assert said in wrong(world)
+    status.show(status.look(world.project, {}))
+    assert f"RPO now: {shown}" in capsys.readouterr().out
+
+
+def test_copies_of_before_are_no_protection_once_the_standby_has_its_own_database(world: World) -> None:
+    world.known = facts(copy(minutes=500), instances=(made_up_site.instance("creating"),))
+    found = told(world)
+    assert (found["data"], found["rpo_minutes"], found["newest_copy"]) == (None, None, None)
+    assert "minutes behind" not in wrong(world)
 
 
 def test_a_question_that_fails_is_part_of_the_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,14 +271,13 @@ def test_with_every_question_hanging_it_still_ends_in_time(world: World, monkeyp
     began = time.monotonic()
     found = told(world)
     assert time.monotonic() - began < 4
-    assert max(status.WHOLE, status.SECONDS) < 5, "what is left is for printing"
     kenya, south_africa = found["stacks"]
     assert set(kenya["silent"]) == {"state", "lock", "takeover", "databases", "services", "alarms"}
-    assert set(south_africa["silent"]) == {*kenya["silent"], "copies", "schedule"}
+    assert set(south_africa["silent"]) == {*kenya["silent"], "data", "schedule"}
     assert "nobody serves" in wrong(world)
 
 
-@pytest.mark.parametrize(("spent", "left"), [(0.4, 2.5), (1.8, 2.5), (2.4, 2.0), (2.9, 1.5), (20.0, 1.5)])
+@pytest.mark.parametrize(("spent", "left"), [(0.4, 2.5), (1.8, 2.4), (2.4, 1.8), (2.9, 1.5), (20.0, 1.5)])
 def test_the_start_of_the_command_counts(
     spent: float, left: float, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,9 +296,8 @@ def test_the_start_of_the_command_counts(
 
 @pytest.fixture
 def silence() -> Iterator[str]:
-    """An address where connections are accepted and nothing is ever answered."""
-    with socket.create_server(("127.0.0.1", 0), backlog=256) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    with bench.silence() as address:
+        yield address
 
 
 def test_real_clients_on_connections_that_hang_are_not_waited_for(
@@ -228,3 +312,17 @@ def test_real_clients_on_connections_that_hang_are_not_waited_for(
     assert time.monotonic() - began < 4.5, "with what starting the command takes on a machine at rest, below five"
     assert [len(view["silent"]) for view in found["stacks"]] == [6, 8]
     assert found["serving"] is None
+
+
+def test_the_whole_command_ends_where_everything_hangs(tmp_path: Path, silence: str) -> None:
+    """As a process of its own. How long it takes is what `dr bench status` judges; this bound is for busy machines."""
+    bench.copy_project(tmp_path)
+    found = bench.once(tmp_path, silence)
+    assert [len(view["silent"]) for view in found.document["stacks"]] == [6, 8]
+    assert found.document["serving"] is None
+    assert found.seconds < 20, "a client's own limits, one after the other, are longer"
+
+
+def test_the_bench_judges_the_slowest_run_by_the_promise() -> None:
+    assert bench.judged([4.2, 4.99, 4.5]).holds
+    assert not bench.judged([4.2, 5.01]).holds
