@@ -70,6 +70,8 @@ class SnapshotCycle(pulumi.ComponentResource):
                 every_minutes=EVERY_MINUTES,
                 event={"time": "<aws.scheduler.scheduled-time>"},
                 enabled=args.running,
+                # A restore waits for this schedule, so it waits for nothing.
+                ticks_after=[],
             ),
             pulumi.ResourceOptions(parent=self),
         )

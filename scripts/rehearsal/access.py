@@ -65,12 +65,6 @@ UNSEEN: tuple[Unseen, ...] = (
     Unseen("*-runs", "DeadLetters", ("sqs:SendMessage", _ARN), "only a failed call of the function goes there"),
     Unseen("*-starts", "DeadLetters", ("sqs:SendMessage", _ARN), "only a tick that cannot be delivered goes there"),
     Unseen(
-        "*-database-roles-starts",
-        "Invoke",
-        ("lambda:InvokeFunction", _ARN),
-        "ticks once an hour; a stack may live for less in a rehearsal",
-    ),
-    Unseen(
         "*-snapshot-cycle-runs", "PruneOwn", ("rds:DeleteDBSnapshot", _ARN), "the first snapshot to prune is hours old"
     ),
     Unseen(
