@@ -77,7 +77,13 @@ class DatabaseRoles(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         self.function_name = function.function_name
-        self.watch = FunctionWatch(noun=NOUN, name=function.function_name, every_minutes=WARM_EVERY_MINUTES)
+        self.watch = FunctionWatch(
+            noun=NOUN,
+            name=function.function_name,
+            every_minutes=WARM_EVERY_MINUTES,
+            dead_letters=function.dead_letters_name,
+            tells_runs=False,
+        )
         self.ready: list[pulumi.Resource] = [*function.ready, *args.after]
         self.register_outputs({"function_name": function.function_name})
 
