@@ -215,8 +215,8 @@ def _not_called(given: FunctionWatch) -> Watch:
 
 
 def failed_calls(given: Sequence[FunctionWatch]) -> list[Watch]:
-    """Calls that failed, and ticks that never reached their function: told, because what is repeated alarms too late
-    for what happens once a day. They forbid no promotion, which the next call has shown."""
+    """Calls that failed, and ticks that never reached their function: a failure that is not repeated raises no other
+    alarm. It forbids no promotion: the next call has worked, or another alarm stands."""
     return [
         replace(
             dead_letters(function.noun, function.dead_letters),
