@@ -10,7 +10,8 @@ import pulumi_aws as aws
 
 from components import naming
 from components.alarms import MINUTE
-from components.metrics import COPY_CYCLE_RUNS, NEWEST_COPY_AGE, OWN_NAMESPACE, Reading, reading
+from components.metrics import COPY_CYCLE_RUNS, NEWEST_BACKUP_AGE, NEWEST_COPY_AGE, OWN_NAMESPACE, Reading, reading
+from components.settings.database import StandbySource
 from components.workloads import ServiceSpec
 
 COLUMNS = 24
@@ -19,7 +20,7 @@ WIDTH, HEIGHT = 8, 6
 
 @dataclass(frozen=True, kw_only=True)
 class DashboardArgs:
-    """Names of what is shown. `pulls_copies`: the age of the database's copies is measured here."""
+    """Names of what is shown. `standby_source`: how the peer's data arrives, and is measured, here."""
 
     short_name: str
     region: str
@@ -29,7 +30,7 @@ class DashboardArgs:
     load_balancer: pulumi.Input[str]
     database_identifier: str
     queue_name: pulumi.Input[str]
-    pulls_copies: bool
+    standby_source: StandbySource | None
 
 
 class Dashboard(pulumi.ComponentResource):
@@ -110,7 +111,13 @@ def _graphs(args: DashboardArgs, names: Mapping[str, str]) -> dict[str, list[Rea
         ],
         "Runs of the snapshot cycle": [reading(f"{OWN_NAMESPACE} {COPY_CYCLE_RUNS}", "Sum", Stack=args.stack)],
     }
-    return {**entrance, **services, **data, **waiting, **(protection if args.pulls_copies else {})}
+    backups = {
+        "Age of what the replicated backups reach to (minutes)": [
+            reading(f"{OWN_NAMESPACE} {NEWEST_BACKUP_AGE}", "Maximum", Stack=args.stack)
+        ]
+    }
+    replicated = backups if args.standby_source == "replicated-backups" else {}
+    return {**entrance, **services, **data, **waiting, **(protection if args.standby_source else {}), **replicated}
 
 
 def _line(shown: Reading) -> list[Any]:

@@ -24,7 +24,8 @@ MEMORY_MIB = 256
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseRolesArgs:
-    """`service_secret_arns`: login of each service by its name; `after`: what the function needs to reach them."""
+    """`service_secret_arns`: login of each service by its name; `master_value`: what gives the master login its value;
+    `after`: what the function needs to reach them."""
 
     short_name: str
     tags: naming.Tags
@@ -34,6 +35,7 @@ class DatabaseRolesArgs:
     subnet_ids: pulumi.Input[Sequence[str]]
     security_group_id: pulumi.Input[str]
     master_secret_arn: pulumi.Input[str]
+    master_value: pulumi.Resource
     service_secret_arns: Mapping[str, pulumi.Input[str]]
     after: Sequence[pulumi.Resource]
 
@@ -70,11 +72,18 @@ class DatabaseRoles(pulumi.ComponentResource):
                 every_minutes=WARM_EVERY_MINUTES,
                 event={"task": "warm", "master": naming.secret(args.short_name, "database/master")},
                 enabled=True,
+                ticks_after=[args.master_value, *args.after],
             ),
             pulumi.ResourceOptions(parent=self),
         )
         self.function_name = function.function_name
-        self.watch = FunctionWatch(noun=NOUN, name=function.function_name, every_minutes=WARM_EVERY_MINUTES)
+        self.watch = FunctionWatch(
+            noun=NOUN,
+            name=function.function_name,
+            every_minutes=WARM_EVERY_MINUTES,
+            dead_letters=function.dead_letters_name,
+            tells_runs=False,
+        )
         self.ready: list[pulumi.Resource] = [*function.ready, *args.after]
         self.register_outputs({"function_name": function.function_name})
 

@@ -14,6 +14,8 @@ import pulumi
 OWN_NAMESPACE: Final = "MentalHealthPlatform"
 NEWEST_COPY_AGE: Final = "NewestCopyAge"
 """Minutes since the data of the newest usable copy was current; missing while there is no copy or it is not known."""
+NEWEST_BACKUP_AGE: Final = "NewestBackupAge"
+"""Minutes since the moment to which replicated backups reach; missing while there are none."""
 COPY_CYCLE_RUNS: Final = "CopyCycleRuns"
 """1 for each run that did all its steps; missing for one that failed."""
 FULL_COPIES: Final = "FullCopies"
@@ -68,7 +70,7 @@ METRICS: Final[Mapping[str, Metric]] = {
         "AWS/ElastiCache", "EngineCPUUtilization DatabaseMemoryUsagePercentage Evictions", "CacheClusterId", _CACHE
     ),
     **_metrics("AWS/SQS", "ApproximateAgeOfOldestMessage ApproximateNumberOfMessagesVisible", "QueueName", _SQS),
-    **_metrics("AWS/Lambda", "Errors Throttles", "FunctionName", _LAMBDA),
+    **_metrics("AWS/Lambda", "Invocations Errors Throttles", "FunctionName", _LAMBDA),
     # The latency is published in the destination's region, the failures in the source's ("Using S3 Replication
     # metrics", S3 user guide).
     **_metrics(
@@ -77,7 +79,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     **_metrics("AWS/CertificateManager", "DaysToExpiry", "CertificateArn", _ACM),
     # In us-east-1 only.
     **_metrics("AWS/Route53", "HealthCheckStatus", "HealthCheckId", _ROUTE53),
-    **_metrics(OWN_NAMESPACE, f"{NEWEST_COPY_AGE} {COPY_CYCLE_RUNS} {FULL_COPIES}", "Stack", _OWN),
+    **_metrics(OWN_NAMESPACE, f"{NEWEST_COPY_AGE} {NEWEST_BACKUP_AGE} {COPY_CYCLE_RUNS} {FULL_COPIES}", "Stack", _OWN),
 }
 
 

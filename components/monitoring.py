@@ -19,12 +19,12 @@ from components.workloads import ServiceSpec
 class MonitoringArgs:
     """What there is to watch; what is None or empty is not there.
 
-    `standby_source` says how this stack gets the data of its peer's database, if it does: copies are pulled with each,
-    a replica is there with one. It is the same before and after a promotion, so what it brings along is, too.
-    `rpo_minutes`: how old the newest copy may be. `replicates` is set where this stack sends recordings, `receives`
-    where it gets them. `cache_clusters`: ids of the cache's nodes. `database_identifier` is the serving database's
-    name, also while there is none. `health_checks` by the names that dns.py gives them. `after`: what alarms wait for
-    that differ between standing by and serving.
+    `standby_source` says how this stack gets the data of its peer's database, if it does: copies are pulled with
+    each, a replica or backups are there with one. It is the same before and after a promotion, so what it brings
+    along is, too. `rpo_minutes`: how old the newest copy or backup may be. `replicates` is set where this stack
+    sends recordings, `receives` where it gets them. `cache_clusters`: ids of the cache's nodes.
+    `database_identifier` is the serving database's name, also while there is none. `health_checks` by the names
+    that dns.py gives them. `after`: what alarms wait for that differ between standing by and serving.
     """
 
     stack: str
@@ -81,7 +81,7 @@ class Monitoring(pulumi.ComponentResource):
                 load_balancer=args.entrance.load_balancer,
                 database_identifier=args.database_identifier,
                 queue_name=args.queue.name,
-                pulls_copies=args.standby_source is not None,
+                standby_source=args.standby_source,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -113,9 +113,11 @@ class Monitoring(pulumi.ComponentResource):
         args = self._args
         pulled = watches_recovery.copies(args.stack, args.rpo_minutes, args.standby)
         lag = watches_recovery.replica_lag(args.database_identifier, args.standby)
+        backups = watches_recovery.replicated_backups(args.stack, args.rpo_minutes, args.standby)
         return [
             *(pulled if args.standby_source else []),
             *([lag] if args.standby_source == "read-replica" else []),
+            *([backups] if args.standby_source == "replicated-backups" else []),
             *watches_recovery.functions(args.functions),
             watches_recovery.certificate(args.certificate_arn),
         ]
@@ -126,13 +128,13 @@ class Monitoring(pulumi.ComponentResource):
         full = [watches_recovery.full_copy(args.stack)] if args.standby_source else []
         out = [watches_recovery.replication_out(args.replicates)] if args.replicates else []
         incoming = [watches_recovery.replication_in(args.receives, args.standby)] if args.receives else []
-        return [*full, *out, *incoming]
+        return [*full, *watches_recovery.failed_calls(args.functions), *out, *incoming]
 
     def _can_we_promote(self, protection: Sequence[aws.cloudwatch.MetricAlarm]) -> None:
         self._here.any_of(
             "can-we-promote",
             section="can-we-promote",
-            wrong="A promotion would not go as planned: copies, functions or certificate are not as they should be.",
+            wrong="A promotion would not go as planned: data, functions or certificate are not as they should be.",
             do="Look at the alarms below it and mend the first.",
             alarms=protection,
         )

@@ -39,8 +39,9 @@ class FunctionNetwork:
 class ScheduledFunctionArgs:
     """`noun` completes the name; `event` is what each tick hands over.
 
-    `key_arn` encrypts the log; `statements` are the role's permissions beyond its log and network; `network` is None
-    for a function that calls AWS only.
+    `ticks_after`: what a tick needs beyond the function; the first one comes as soon as the schedule exists
+    ("Schedule types", EventBridge Scheduler user guide). `key_arn` encrypts the log; `statements` are the role's
+    permissions beyond its log and network; `network` is None for a function that calls AWS only.
     """
 
     short_name: str
@@ -59,6 +60,7 @@ class ScheduledFunctionArgs:
     every_minutes: int
     event: Mapping[str, Any]
     enabled: bool
+    ticks_after: Sequence[pulumi.Resource]
 
 
 class ScheduledFunction(pulumi.ComponentResource):
@@ -228,7 +230,7 @@ class ScheduledFunction(pulumi.ComponentResource):
                 dead_letter_config=aws.scheduler.ScheduleTargetDeadLetterConfigArgs(arn=letters.arn),
             ),
             # A tick before the role may invoke is lost, and nothing tells.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission, once]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[permission, once, *args.ticks_after]),
         )
 
 

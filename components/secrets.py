@@ -50,7 +50,8 @@ class SecretsArgs:
 
 
 class Secrets(pulumi.ComponentResource):
-    """Secrets of one region. `values`: what gives the secrets their values that every task needs.
+    """Secrets of one region. `values`: what gives the secrets their values that every task needs; `master_value`: the
+    same of the database's master login.
 
     `database_arns`: of the services' logins, by service. `cache_arn`: where the cache is; cache.py gives it its value.
     """
@@ -71,7 +72,7 @@ class Secrets(pulumi.ComponentResource):
         master = self._own("database/master")
         login = database_login(args.database, args.database_name, MASTER_USERNAME, args.master_password)
         self.master_arn = master.arn
-        self.master_version = self._value("database/master", master, login).version_id
+        self.master_value: aws.secretsmanager.SecretVersion = self._value("database/master", master, login)
         self.database_arns = {service: self._own(f"database/{service}").arn for service in args.database_services}
         self.cache_arn = self._own("cache").arn
         self.registry_arn = self._registry()

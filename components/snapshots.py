@@ -70,10 +70,18 @@ class SnapshotCycle(pulumi.ComponentResource):
                 every_minutes=EVERY_MINUTES,
                 event={"time": "<aws.scheduler.scheduled-time>"},
                 enabled=args.running,
+                # A restore waits for this schedule, so it waits for nothing.
+                ticks_after=[],
             ),
             pulumi.ResourceOptions(parent=self),
         )
-        self.watch = FunctionWatch(noun=naming.SNAPSHOT_CYCLE, name=cycle.function_name, every_minutes=EVERY_MINUTES)
+        self.watch = FunctionWatch(
+            noun=naming.SNAPSHOT_CYCLE,
+            name=cycle.function_name,
+            every_minutes=EVERY_MINUTES,
+            dead_letters=cycle.dead_letters_name,
+            tells_runs=True,
+        )
         self.stopped: list[pulumi.Resource] = [cycle.schedule]
         self.register_outputs({"function_name": cycle.function_name})
 
@@ -111,6 +119,9 @@ def statements(args: SnapshotCycleArgs, key_arn: str) -> list[dict[str, Any]]:
             "FindSnapshots",
             ["rds:DescribeDBSnapshots"],
             [f"{there}:snapshot:*", f"{here}:snapshot:*", f"{there}:db:*", f"{here}:db:*"],
+        ),
+        policies.allow(
+            "FindBackups", ["rds:DescribeDBInstanceAutomatedBackups"], [f"{here}:db:*", f"{here}:auto-backup:*"]
         ),
         policies.allow("TakeSnapshot", ["rds:CreateDBSnapshot"], [f"{there}:db:{base}*", taken]),
         policies.allow("CopySnapshot", ["rds:CopyDBSnapshot"], [taken, automated, copies]),

@@ -1,13 +1,20 @@
 """What is watched of the protection itself: copies, replication, functions, certificate, health checks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pulumi
 
 from components.alarms import MINUTE, Watch
-from components.metrics import COPY_CYCLE_RUNS, FULL_COPIES, NEWEST_COPY_AGE, OWN_NAMESPACE, reading
+from components.metrics import (
+    COPY_CYCLE_RUNS,
+    FULL_COPIES,
+    NEWEST_BACKUP_AGE,
+    NEWEST_COPY_AGE,
+    OWN_NAMESPACE,
+    reading,
+)
 from components.watches import dead_letters
 
 HOUR: Final = 60 * MINUTE
@@ -16,16 +23,24 @@ DAY: Final = 24 * HOUR
 CERTIFICATE_DAYS: Final = 30
 # What Replication Time Control promises.
 REPLICATION_SECONDS: Final = 15 * MINUTE
+# Of the loss that is planned for: the rest of it passes until CloudWatch is sure and a person has read the message.
+ALARMING_SHARE: Final = 0.75
+# A single silent period alarms after three: CloudWatch looks further back than it is asked to (docs/alarms.md).
+SILENT_PERIODS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionWatch:
-    """A function on a schedule. `noun` names it in alarms; `dead_letters` is the queue of its failures, if any."""
+    """A function on a schedule. `noun` names it in alarms; `dead_letters` is the queue of its failures.
+
+    `tells_runs`: it publishes its runs itself, and an alarm waits for them. The calls of any other are watched here.
+    """
 
     noun: str
     name: pulumi.Input[str]
     every_minutes: int
-    dead_letters: pulumi.Input[str] | None = None
+    dead_letters: pulumi.Input[str]
+    tells_runs: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,20 +62,7 @@ def copies(stack: str, rpo_minutes: int, standby: bool) -> list[Watch]:
 
     A stack that was promoted pulls no copies: there, silence is right.
     """
-    newest = Watch(
-        noun="newest-copy-old",
-        section="old-copies",
-        wrong=f"The newest usable copy of the database is more than {rpo_minutes} minutes old, or nobody knows.",
-        do="Read the snapshot cycle's log. A promotion would lose that much.",
-        audience="team-lead",
-        readings={"age": reading(f"{OWN_NAMESPACE} {NEWEST_COPY_AGE}", "Maximum", Stack=stack)},
-        comparison="GreaterThanThreshold",
-        threshold=rpo_minutes,
-        seconds=5 * MINUTE,
-        periods=2,
-        missing="breaching" if standby else "notBreaching",
-        follows_flag=True,
-    )
+    newest = _age("newest-copy-old", stack, rpo_minutes, standby)
     runs = Watch(
         noun="copy-cycle-stopped",
         section="old-copies",
@@ -78,6 +80,49 @@ def copies(stack: str, rpo_minutes: int, standby: bool) -> list[Watch]:
         follows_flag=True,
     )
     return [newest, runs]
+
+
+def replicated_backups(stack: str, rpo_minutes: int, standby: bool) -> Watch:
+    """How far the replicated backups reach. Where the replication ends, for example because a key was disabled, RDS
+    says nothing, and what is there only gets older."""
+    return _age("newest-backup-old", stack, rpo_minutes, standby)
+
+
+# What a promotion would restore, by the alarm of its age: (metric, what it is the age of, what to do, part of the
+# runbook).
+AGES: Final[Mapping[str, tuple[str, str, str, str]]] = {
+    "newest-copy-old": (
+        NEWEST_COPY_AGE,
+        "The newest usable copy of the database is",
+        "Read the snapshot cycle's log.",
+        "old-copies",
+    ),
+    "newest-backup-old": (
+        NEWEST_BACKUP_AGE,
+        "The newest data in the replicated backups is",
+        "See whether RDS still replicates them, and whether the keys of both regions are enabled.",
+        "old-backups",
+    ),
+}
+
+
+def _age(noun: str, stack: str, rpo_minutes: int, standby: bool) -> Watch:
+    metric, what, do, section = AGES[noun]
+    minutes = rpo_minutes * ALARMING_SHARE
+    return Watch(
+        noun=noun,
+        section=section,
+        wrong=f"{what} more than {minutes:g} minutes old, or nobody knows; {rpo_minutes} are planned for.",
+        do=f"{do} A promotion would lose that much.",
+        audience="team-lead",
+        readings={"age": reading(f"{OWN_NAMESPACE} {metric}", "Maximum", Stack=stack)},
+        comparison="GreaterThanThreshold",
+        threshold=minutes,
+        seconds=5 * MINUTE,
+        periods=2,
+        missing="breaching" if standby else "notBreaching",
+        follows_flag=True,
+    )
 
 
 def full_copy(stack: str) -> Watch:
@@ -103,10 +148,12 @@ def replica_lag(identifier: pulumi.Input[str], standby: bool) -> Watch:
     return Watch(
         noun="replica-lag",
         section="replica-behind",
-        wrong="The replica has been more than five minutes behind its primary for 15 minutes, or has said nothing.",
+        wrong="The replica has been more than five minutes behind its primary for 15 minutes, or does not follow it.",
         do="See whether it still replicates: a promotion now would lose that much.",
         audience="team-lead",
         readings={"lag": reading("AWS/RDS ReplicaLag", "Maximum", DBInstanceIdentifier=identifier)},
+        # -1 says that replication does not work: judged as it stands, that would be the best of all.
+        expression=f"IF(lag < 0, {DAY}, lag)",
         comparison="GreaterThanThreshold",
         threshold=5 * MINUTE,
         seconds=5 * MINUTE,
@@ -117,7 +164,7 @@ def replica_lag(identifier: pulumi.Input[str], standby: bool) -> Watch:
 
 
 def functions(given: Sequence[FunctionWatch]) -> list[Watch]:
-    """Failures, throttling and dead letters of each function."""
+    """Failures and throttling of each function, and that it is called at all."""
     return [watch for function in given for watch in _function(function)]
 
 
@@ -137,7 +184,7 @@ def _function(given: FunctionWatch) -> list[Watch]:
             threshold=1,
             seconds=seconds,
             periods=periods,
-            # Published only when it is called; that it is called, other alarms say.
+            # Published only when it is called; that it is called, another alarm says.
             missing="notBreaching",
         )
         for noun, metric, wrong in (
@@ -145,9 +192,40 @@ def _function(given: FunctionWatch) -> list[Watch]:
             ("throttled", "Throttles", "was not started for lack of concurrency"),
         )
     ]
-    if given.dead_letters is not None:
-        watches.append(dead_letters(given.noun, given.dead_letters))
-    return watches
+    return watches if given.tells_runs else [*watches, _not_called(given)]
+
+
+def _not_called(given: FunctionWatch) -> Watch:
+    """The schedule is off, gone or may not start the function. One in a network goes inactive by that, after weeks."""
+    minutes = SILENT_PERIODS * given.every_minutes
+    return Watch(
+        noun=f"{given.noun}-not-called",
+        section="failing-function",
+        wrong=f"The function {given.noun} has not been called for {minutes} minutes.",
+        do="See whether its schedule is on and may start it.",
+        audience="team-lead",
+        readings={"calls": reading("AWS/Lambda Invocations", "Sum", FunctionName=given.name)},
+        comparison="LessThanThreshold",
+        threshold=1,
+        # One call a period; one that comes a moment late leaves a period empty, and the next one has it.
+        seconds=given.every_minutes * MINUTE,
+        periods=1,
+        missing="breaching",
+    )
+
+
+def failed_calls(given: Sequence[FunctionWatch]) -> list[Watch]:
+    """Calls that failed, and ticks that never reached their function: a failure that is not repeated raises no other
+    alarm. It forbids no promotion: the next call has worked, or another alarm stands."""
+    return [
+        replace(
+            dead_letters(function.noun, function.dead_letters),
+            section="failed-calls",
+            wrong=f"At least one call of the function {function.noun} has failed, or could not be delivered.",
+            do="Read why among its dead letters, mend the cause, then purge them: the next call does the work.",
+        )
+        for function in given
+    ]
 
 
 def replication_out(given: ReplicationWatch) -> Watch:

@@ -238,6 +238,13 @@ MUTANTS = (
         '"AWS/ApplicationELB HealthyHostCount", "Maximum", TargetGroup=group, LoadBalancer="app/alb"',
         "components/test_monitoring.py::test_every_alarm_watches_something_that_exists",
     ),
+    Mutant(
+        "alarms once the plan is broken",
+        "components/watches_recovery.py",
+        "ALARMING_SHARE: Final = 0.75",
+        "ALARMING_SHARE: Final = 1.0",
+        "components/test_monitoring.py::test_the_age_of_what_would_be_restored_alarms_before_the_planned_loss",
+    ),
 )
 
 

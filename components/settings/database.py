@@ -91,7 +91,7 @@ class DatabaseSettings(Frozen):
         default=60,
         ge=1,
         description="A promotion that loses more warns; `replicated-backups` warns already from 30 minutes, "
-        "`read-replica` from 10",
+        "`read-replica` from 10. Copies and backups alarm at three quarters of it",
     )
 
     @property

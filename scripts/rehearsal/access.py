@@ -53,7 +53,6 @@ _QUEUE = "arn:aws:sqs:*:*:*-sync"
 _LETTERS = "arn:aws:sqs:*:*:*-dead-letters"
 _KEY = "arn:aws:kms:*:*:key/????????-????-????-????-????????????"
 _CACHE = "arn:aws:secretsmanager:*:*:secret:*/cache-??????"
-_ROLES = "arn:aws:lambda:*:*:function:*-database-roles"
 _SNAPSHOTS = "arn:aws:rds:*:*:snapshot:*-rds[*]"
 _APPLICATION = (
     "the sandbox's application stores no recordings and uses no queue; the test of the access control makes the calls"
@@ -71,12 +70,6 @@ UNSEEN: tuple[Unseen, ...] = (
     ),
     Unseen("*-runs", "DeadLetters", ("sqs:SendMessage", _LETTERS), "only a failed call of the function goes there"),
     Unseen("*-starts", "DeadLetters", ("sqs:SendMessage", _LETTERS), "only a tick that cannot be delivered goes there"),
-    Unseen(
-        "*-database-roles-starts",
-        "Invoke",
-        ("lambda:InvokeFunction", _ROLES),
-        "ticks once an hour; a stack may live for less in a rehearsal",
-    ),
     Unseen(
         "*-snapshot-cycle-runs",
         "PruneOwn",

@@ -104,6 +104,7 @@ def test_the_cycle_may_do_every_call_of_its_source() -> None:
     assert {
         "rds:DescribeDBInstances",
         "rds:DescribeDBSnapshots",
+        "rds:DescribeDBInstanceAutomatedBackups",
         "rds:CreateDBSnapshot",
         "rds:CopyDBSnapshot",
         "rds:CrossRegionCommunication",

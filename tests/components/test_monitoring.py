@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from components.alarms import MINUTE, Watch
+from components.database_roles import WARM_EVERY_MINUTES
 from components.metrics import METRICS, reading
 from components.snapshots import EVERY_MINUTES
 from tests.components.examples import KENYA, ROOT, SOUTH_AFRICA
@@ -20,10 +21,11 @@ DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
 STANDBY, PROMOTED = Program(SOUTH_AFRICA, True), Program(SOUTH_AFRICA, False)
 SERVING = Program(KENYA, False)
 FOLLOWING, FOLLOWED = (Program(SOUTH_AFRICA, standby, "read-replica") for standby in (True, False))
+BACKED_UP, RESTORED = (Program(SOUTH_AFRICA, standby, "replicated-backups") for standby in (True, False))
 STATES = pytest.mark.parametrize(
     "program",
-    [STANDBY, PROMOTED, SERVING, FOLLOWING, FOLLOWED],
-    ids=["standing by", "promoted", "serving", "following", "promoted in place"],
+    [STANDBY, PROMOTED, SERVING, FOLLOWING, FOLLOWED, BACKED_UP, RESTORED],
+    ids=["standing by", "promoted", "serving", "following", "promoted in place", "backed up", "restored"],
 )
 PREFIX = "monitoring-"
 
@@ -167,7 +169,8 @@ def test_a_replica_is_watched_while_it_follows_and_its_alarm_stays_when_it_does_
     """A deletion would run last in the promotion, and until then the alarm would stand."""
     for program, silence in ((FOLLOWING, "breaching"), (FOLLOWED, "notBreaching")):
         lag = alarms(program)["replica-lag"]
-        assert lag.inputs["dimensions"] == {"DBInstanceIdentifier": "mental-health-platform-sa-rds"}
+        (read,) = metrics(lag.inputs)
+        assert read["dimensions"] == {"DBInstanceIdentifier": "mental-health-platform-sa-rds"}
         assert lag.inputs["treatMissingData"] == silence
         rule = program.recorded().one(COMPOSITE, "monitoring-can-we-promote").inputs["alarmRule"]
         assert 'ALARM("mental-health-platform-sa-replica-lag")' in rule
@@ -212,12 +215,59 @@ def test_silence_about_copies_alarms_as_long_as_they_are_pulled(noun: str) -> No
     assert noun not in alarms(SERVING)
 
 
-def test_the_age_of_the_newest_copy_is_judged_by_the_planned_loss() -> None:
-    inputs = alarms(STANDBY)["newest-copy-old"].inputs
-    assert (inputs["namespace"], inputs["metricName"]) == ("MentalHealthPlatform", "NewestCopyAge")
+@pytest.mark.parametrize(
+    ("program", "noun", "metric"),
+    [(STANDBY, "newest-copy-old", "NewestCopyAge"), (BACKED_UP, "newest-backup-old", "NewestBackupAge")],
+)
+def test_the_age_of_what_would_be_restored_alarms_before_the_planned_loss(
+    program: Program, noun: str, metric: str
+) -> None:
+    inputs = alarms(program)[noun].inputs
+    assert (inputs["namespace"], inputs["metricName"]) == ("MentalHealthPlatform", metric)
     assert inputs["dimensions"] == {"Stack": SOUTH_AFRICA}
-    assert inputs["threshold"] == 60
+    assert inputs["threshold"] == 45
     assert inputs["comparisonOperator"] == "GreaterThanThreshold"
+    # The data gets older while CloudWatch waits for its periods, and one more until it looks.
+    waited = (inputs["evaluationPeriods"] + 1) * inputs["period"] / MINUTE
+    assert inputs["threshold"] + waited <= program.settings().database.rpo_minutes
+    assert "more than 45 minutes" in inputs["alarmDescription"]
+
+
+def test_replicated_backups_are_watched_and_their_silence_alarms_until_the_promotion() -> None:
+    """RDS stops the replication without a word, for example when a key was disabled."""
+    for program, silence in ((BACKED_UP, "breaching"), (RESTORED, "notBreaching")):
+        assert alarms(program)["newest-backup-old"].inputs["treatMissingData"] == silence
+        rule = program.recorded().one(COMPOSITE, "monitoring-can-we-promote").inputs["alarmRule"]
+        assert 'ALARM("mental-health-platform-sa-newest-backup-old")' in rule
+        assert "NewestBackupAge" in dashboard(program)
+    assert "takeover-marker" in alarms(RESTORED)["newest-backup-old"].dependencies
+    assert not {"newest-backup-old"} & (alarms(STANDBY).keys() | alarms(FOLLOWING).keys() | alarms(SERVING).keys())
+
+
+@pytest.mark.parametrize("program", [STANDBY, PROMOTED, SERVING], ids=["standing by", "promoted", "serving"])
+def test_the_function_of_the_roles_is_called_or_somebody_hears_of_it(program: Program) -> None:
+    """An idle function in a network goes inactive, and the promotion would meet it."""
+    inputs = alarms(program)["database-roles-not-called"].inputs
+    assert (inputs["namespace"], inputs["metricName"], inputs["statistic"]) == ("AWS/Lambda", "Invocations", "Sum")
+    assert (inputs["comparisonOperator"], inputs["threshold"]) == ("LessThanThreshold", 1)
+    assert inputs["treatMissingData"] == "breaching"
+    assert inputs["period"] == WARM_EVERY_MINUTES * MINUTE, "each period should have one call"
+    looked_at = inputs["evaluationPeriods"] + 2
+    assert f"for {looked_at * inputs['period'] / MINUTE:.0f} minutes" in inputs["alarmDescription"]
+    # The snapshot cycle tells of its own runs, and is switched off by a promotion.
+    assert "snapshot-cycle-not-called" not in alarms(program)
+
+
+@STATES
+def test_every_queue_of_dead_letters_is_watched(program: Program) -> None:
+    dead = {queue.inputs["name"] for queue in program.recorded().of("aws:sqs/queue:Queue")}
+    watched = {
+        metric["dimensions"]["QueueName"]
+        for alarm in alarms(program).values()
+        for metric in metrics(alarm.inputs)
+        if metric["metricName"] == "ApproximateNumberOfMessagesVisible"
+    }
+    assert watched == {name for name in dead if name.endswith("-dead-letters")}
 
 
 def test_running_tasks_are_compared_with_the_live_desired_count() -> None:
@@ -259,6 +309,7 @@ def test_can_we_promote_asks_everything_that_an_alarm_can_tell() -> None:
         "snapshot-cycle-throttled",
         "database-roles-errors",
         "database-roles-throttled",
+        "database-roles-not-called",
         "certificate-ending",
     }
     assert not SERVING.recorded().of(COMPOSITE)

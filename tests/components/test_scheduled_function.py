@@ -72,6 +72,19 @@ def test_no_tick_comes_before_the_schedule_may_start_the_function(recording: Rec
     assert (POLICY, f"{name}-starts") in recording.one(SCHEDULE, name).dependency_keys
 
 
+def test_the_first_tick_finds_the_login_and_the_way_to_it(recording: Recording) -> None:
+    """A schedule at a rate ticks as soon as it exists ("Schedule types", EventBridge Scheduler user guide), and a tick
+    that fails then would alarm for an hour."""
+    waits = recording.one(SCHEDULE, "database-roles").dependency_keys
+    assert ("aws:secretsmanager/secretVersion:SecretVersion", "secrets-database-master") in waits
+    assert any(typ == "aws:ec2/vpcEndpoint:VpcEndpoint" for typ, _ in waits)
+    # A promotion waits for this one to be switched off, so it waits for nothing that a promotion changes.
+    assert not {typ for typ, _ in recording.one(SCHEDULE, "snapshots").dependency_keys} & {
+        "aws:secretsmanager/secretVersion:SecretVersion",
+        "aws:rds/instance:Instance",
+    }
+
+
 def test_ticks_come_on_time_and_are_not_repeated(recording: Recording, name: str) -> None:
     schedule = recording.one(SCHEDULE, name).inputs
     assert schedule["flexibleTimeWindow"] == {"mode": "OFF"}

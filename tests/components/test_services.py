@@ -10,6 +10,7 @@ from botocore.validate import ParamValidator
 
 from components.task_roles import audio_policy, execution_policy
 from components.workloads import enough_targets
+from tests.components.examples import ROOT
 from tests.components.recording import Recording
 from tests.components.wiring import SPECS, Spec, Stack
 
@@ -40,6 +41,16 @@ def test_task_definitions_are_the_same_before_and_after_the_flip() -> None:
     after = {item.name: item.inputs for item in SERVING.recorded().of(DEFINITION)}
     assert before == after
     assert len(before) == 3
+
+
+@pytest.mark.parametrize("page", ["first-deployment.md", "architecture.md"])
+def test_what_the_health_check_runs_is_asked_of_images_in_the_guides(page: str) -> None:
+    """ECS kills a task whose image lacks it, and only on a real account."""
+    kind, command = container(STANDBY.recorded(), "api-gateway")["healthCheck"]["command"]
+    assert kind == "CMD-SHELL", "runs in the container's own shell"
+    program = command.split()[0]
+    asked = [line for line in (ROOT / "docs" / page).read_text().splitlines() if "`/bin/sh`" in line]
+    assert any(f"`{program}`" in line for line in asked), program
 
 
 def test_container_is_pinned_confined_and_free_of_secret_values() -> None:

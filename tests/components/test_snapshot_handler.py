@@ -75,10 +75,16 @@ def automated(minutes_ago: float) -> dict[str, Any]:
 class Region:
     """RDS (and SSM) of one region. `errors`: what an operation answers instead of working."""
 
-    def __init__(self, databases: Sequence[dict[str, Any]] = (), snapshots: Sequence[dict[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        databases: Sequence[dict[str, Any]] = (),
+        snapshots: Sequence[dict[str, Any]] = (),
+        backups: Sequence[dict[str, Any]] = (),
+    ) -> None:
         self.answers = {
             "describe_db_instances": {"DBInstances": list(databases)},
             "describe_db_snapshots": {"DBSnapshots": list(snapshots)},
+            "describe_db_instance_automated_backups": {"DBInstanceAutomatedBackups": list(backups)},
         }
         self.errors: dict[str, Exception] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []

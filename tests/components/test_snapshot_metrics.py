@@ -1,13 +1,19 @@
 """What the snapshot cycle tells CloudWatch: the age of what a promotion would restore, and that it runs at all."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from components import naming
 from components.metrics import METRICS, OWN_NAMESPACE
 from tests.components.test_snapshot_handler import (
+    BASE,
+    HERE,
     NOW,
     OURS,
+    THERE,
     Region,
     copied,
     database,
@@ -48,6 +54,37 @@ def test_without_a_copy_its_age_is_not_told() -> None:
     here = Region()
     tick(here, Region([database()]))
     assert published(here) == {"CopyCycleRuns": 1.0}
+
+
+def backup(minutes_ago: float | None, region: str = THERE, name: str = BASE) -> dict[str, Any]:
+    """A replicated backup; without a time it waits for its first snapshot."""
+    window = {} if minutes_ago is None else {"LatestTime": NOW - timedelta(minutes=minutes_ago)}
+    return {"DBInstanceIdentifier": name, "Region": region, "RestoreWindow": window}
+
+
+def test_the_age_of_the_newest_replicated_backup_is_told_in_minutes() -> None:
+    """This region's own databases have backups too, and so may another one of the primary's region."""
+    others = [backup(1, region=HERE, name="mental-health-platform-sa-rds"), backup(2, name="somebody-elses")]
+    here = Region(snapshots=[copied(25)], backups=[backup(300), backup(7, name=f"{BASE}-2"), backup(None), *others])
+    there = Region([database()], [snapshot(10)])
+    tick(here, there)
+    assert published(here) == {"NewestCopyAge": 25.0, "NewestBackupAge": 7.0, "CopyCycleRuns": 1.0}
+    assert there.names("describe_db_instance_automated_backups") == []
+
+
+def test_backups_that_wait_for_their_first_snapshot_have_no_age() -> None:
+    here = Region(backups=[backup(None)])
+    tick(here, Region([database()]))
+    assert published(here) == {"CopyCycleRuns": 1.0}
+
+
+def test_backups_that_cannot_be_listed_fail_the_tick_after_the_copying() -> None:
+    here, there = Region(), Region([database()], [snapshot(10)])
+    here.errors["describe_db_instance_automated_backups"] = refused("AccessDenied")
+    with pytest.raises(RuntimeError, match="list backups"):
+        tick(here, there)
+    assert here.names("copy_db_snapshot")
+    assert published(here) == {}
 
 
 def test_the_age_goes_on_while_the_primary_does_not_answer() -> None:

@@ -69,6 +69,11 @@ def test_copies_are_encrypted_with_this_regions_key(granted: dict[str, dict[str,
         assert granted[sid]["Condition"]["StringEquals"] == {"kms:ViaService": "rds.af-south-1.amazonaws.com"}
 
 
+def test_it_looks_at_the_backups_that_are_replicated_to_here(granted: dict[str, dict[str, Any]]) -> None:
+    assert granted["FindBackups"]["Action"] == ["rds:DescribeDBInstanceAutomatedBackups"]
+    assert granted["FindBackups"]["Resource"] == [f"{HERE}:db:*", f"{HERE}:auto-backup:*"]
+
+
 def test_it_writes_one_parameter(granted: dict[str, dict[str, Any]]) -> None:
     name = naming.sign_of_life_parameter("sa")
     assert granted["SignOfLife"]["Resource"] == [f"arn:aws:ssm:af-south-1:{ACCOUNT}:parameter{name}"]

@@ -37,7 +37,9 @@ def recorded(standby: bool) -> Recording:
         database=DatabaseWatch(identifier="database", allocated_storage=100, connections=500),
         cache_clusters=[f"mental-health-platform-sa-redis-00{number}" for number in (1, 2)],
         queue=QueueWatch(name="sync", dead_letters="dead"),
-        functions=[FunctionWatch(noun="cycle", name="cycle", every_minutes=5, dead_letters="cycle-dead")],
+        functions=[
+            FunctionWatch(noun="cycle", name="cycle", every_minutes=5, dead_letters="cycle-dead", tells_runs=False)
+        ],
         standby_source="read-replica",
         rpo_minutes=60,
         replicates=None,
@@ -61,7 +63,6 @@ def test_each_node_of_the_cache_is_watched_by_its_own_cluster() -> None:
 
 
 def test_a_replica_that_says_nothing_alarms_until_it_is_promoted() -> None:
-    assert alarm("replica-lag")["dimensions"] == {"DBInstanceIdentifier": "database"}
     assert alarm("replica-lag", standby=True)["treatMissingData"] == "breaching"
     assert alarm("replica-lag", standby=False)["treatMissingData"] == "notBreaching"
     for standby in (True, False):
@@ -70,8 +71,23 @@ def test_a_replica_that_says_nothing_alarms_until_it_is_promoted() -> None:
         assert "newest-copy" in rule, "copies are made beside it"
 
 
-def test_dead_letters_of_a_function_are_watched() -> None:
-    assert alarm("cycle-dead-letters")["dimensions"] == {"QueueName": "cycle-dead"}
+def test_a_call_that_failed_once_is_told_and_forbids_no_promotion() -> None:
+    """The next call made it good, and the message lies there until somebody has read it."""
+    inputs = alarm("cycle-dead-letters")
+    assert inputs["dimensions"] == {"QueueName": "cycle-dead"}
+    assert inputs["alarmActions"] == ["arn:aws:sns:team-lead"]
+    assert "docs/alarms.md#failed-calls" in inputs["alarmDescription"]
+    rule = recorded(True).one(COMPOSITE, "monitoring-can-we-promote").inputs["alarmRule"]
+    assert "cycle-dead-letters" not in rule
+
+
+def test_a_function_that_tells_of_its_runs_is_not_watched_for_its_calls_as_well() -> None:
+    nouns = [{watch.noun for watch in functions([function(5, tells_runs=told)])} for told in (True, False)]
+    assert nouns[1] - nouns[0] == {"f-not-called"}
+
+
+def function(every_minutes: int, *, tells_runs: bool = True) -> FunctionWatch:
+    return FunctionWatch(noun="f", name="f", every_minutes=every_minutes, dead_letters="d", tells_runs=tells_runs)
 
 
 def test_a_stack_in_the_health_checks_region_names_no_other() -> None:
@@ -85,7 +101,7 @@ def test_free_storage_is_judged_in_bytes_and_silence_is_the_worst() -> None:
 
 
 def test_a_function_called_often_may_fail_twice_and_one_called_hourly_not_at_all() -> None:
-    often, hourly = (functions([FunctionWatch(noun="f", name="f", every_minutes=minutes)])[0] for minutes in (5, 60))
+    often, hourly = (functions([function(minutes)])[0] for minutes in (5, 60))
     assert (often.seconds, often.periods) == (300, 3)
     assert (hourly.seconds, hourly.periods) == (3600, 1)
 

@@ -7,38 +7,42 @@ certificate) is put in the place of the mocks' names. A dimension that names not
 from __future__ import annotations
 
 import contextlib
-import io
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.components.program import Program
 from tests.components.recording import Recorded, Recording
-from tests.sandbox import roles, traffic_platform
+from tests.sandbox import alarm_checks, alarm_functions, roles, traffic_platform
+from tests.sandbox.alarm_checks import Witnesses
+from tests.sandbox.alarm_functions import Cycle
 from tests.sandbox.alarm_lab import ACCOUNT, Lab
 from tests.sandbox.traffic_platform import Platform
-from tests.sandbox.traffic_world import DIGEST, DOMAIN, KENYA, SOUTH_AFRICA, World, forward, image, wait
+from tests.sandbox.traffic_world import DIGEST, KENYA, SOUTH_AFRICA, World, forward, image, wait
 
 SPEED = 200.0  # a modelled minute is 0.3 s: alarms that look back 15 minutes need some, and busy machines too
 SPECS = Program("kenya", False).settings().services
 SERVICES = tuple(spec.name for spec in SPECS)
 ALARM, COMPOSITE = "aws:cloudwatch/metricAlarm:MetricAlarm", "aws:cloudwatch/compositeAlarm:CompositeAlarm"
-FUNCTION = """
-def handler(event, context):
-    if event.get("fail"):
-        raise RuntimeError("as asked")
-"""
+REPLICA = "mental-health-platform-sa-rds"
 
 
 @dataclass
 class Stage:
-    """The running world. `real` gives AWS's name for a mock's, of one stack."""
+    """The running world. `real` gives AWS's name for a mock's, of one stack.
+
+    `south_africa` pulls copies; `others` are the same stack with the other sources of its data.
+    """
 
     platform: Platform
     kenya: Recording
     south_africa: Recording
+    others: tuple[Recording, ...]
+    witnesses: Witnesses
     real: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cycle = Cycle(self.publish)
 
     @property
     def world(self) -> World:
@@ -51,7 +55,7 @@ class Stage:
         """What the cloud itself had, and messages that did not arrive."""
         return self.world.control("GET", "status")["errors"][:3], self.world.events("notification.failed")[:3]
 
-    def publish(self, **values: float) -> None:
+    def publish(self, values: dict[str, float]) -> None:
         """What the snapshot cycle publishes at the end of a run."""
         dimensions = [{"Name": "Stack", "Value": "south-africa"}]
         data = [{"MetricName": name, "Value": value, "Dimensions": dimensions} for name, value in values.items()]
@@ -62,12 +66,10 @@ class Stage:
         """Services, checks, queues, buckets and functions, healthy, under the names that the program gives them."""
         self._services()
         self._checks()
+        self._replica()
         self._cache()
         for stack, region in ((self.kenya, KENYA), (self.south_africa, SOUTH_AFRICA)):
-            for queue in stack.of("aws:sqs/queue:Queue"):
-                self.lab(region).client("sqs").create_queue(QueueName=queue.inputs["name"])
-            for function in stack.of("aws:lambda/function:Function"):
-                self._function(region, function.inputs["name"])
+            alarm_functions.deploy(self.lab(region), stack)
         self._buckets()
         self._same("aws:sqs/queue:Queue", "name")
         self._same("aws:lambda/function:Function", "name")
@@ -135,31 +137,29 @@ class Stage:
         self.real |= {node: node for node in nodes}
 
     def _checks(self) -> None:
-        """Two of the public name; `serves` is calculated from the other, as the primary's is."""
+        """The standby's two of itself, then the primary's, which is calculated from them, too."""
         route53 = self.world.client("route53", "us-east-1")
-        answers = {"Type": "HTTPS", "FullyQualifiedDomainName": DOMAIN, "ResourcePath": "/health"}
-        timing = {"RequestInterval": 10, "FailureThreshold": 1}
-        for noun in ("answers", "witness-alb", "witness-page"):
-            self._check(route53, noun, answers | timing)
-        parent = {"Type": "CALCULATED", "ChildHealthChecks": [self.real["dns-answers-id"]], "HealthThreshold": 1}
-        self._check(route53, "serves", parent)
+        (zone,) = route53.list_hosted_zones()["HostedZones"]
+        self.witnesses.build(zone["Id"])
+        alarm_checks.put(route53, self.south_africa, self.witnesses.site.alb["DNSName"], self.real)
+        # What kenya reads of south-africa's outputs.
+        self.real |= {"witness-1": self.real["dns-witness-alb-id"], "witness-2": self.real["dns-witness-page-id"]}
+        alarm_checks.put(route53, self.kenya, self.platform.site.alb["DNSName"], self.real)
 
-    def _check(self, route53: Any, noun: str, config: dict[str, Any]) -> None:
-        made = route53.create_health_check(CallerReference=noun, HealthCheckConfig=config)
-        self.real[f"dns-{noun}-id"] = str(made["HealthCheck"]["Id"])
-
-    def _function(self, region: str, name: str) -> None:
-        content = io.BytesIO()
-        with zipfile.ZipFile(content, "w") as archive:
-            archive.writestr("handler.py", FUNCTION)
-        self.lab(region).client("lambda").create_function(
-            FunctionName=name,
-            Runtime="python3.13",
-            Role=f"arn:aws:iam::{ACCOUNT}:role/function",
-            Handler="handler.handler",
-            Timeout=20,
-            Code={"ZipFile": content.getvalue()},
+    def _replica(self) -> None:
+        """In the standby's region, of the primary's database."""
+        site, rds = self.witnesses.site, self.lab(SOUTH_AFRICA).client("rds")
+        rds.create_db_subnet_group(
+            DBSubnetGroupName="database", DBSubnetGroupDescription="database", SubnetIds=site.private
         )
+        rds.create_db_instance_read_replica(
+            DBInstanceIdentifier=REPLICA,
+            SourceDBInstanceIdentifier=f"arn:aws:rds:{KENYA}:{ACCOUNT}:db:main",
+            SourceRegion=KENYA,
+            DBSubnetGroupName="database",
+            VpcSecurityGroupIds=[site.database_group],
+        )
+        self.real[REPLICA] = REPLICA
 
     def _buckets(self) -> None:
         """The program's replication rule, between its buckets, under keys of the world."""
@@ -220,10 +220,7 @@ class Stage:
     def put_alarms(self, stack: Recording, region: str) -> dict[str, Lab]:
         """All alarms of a recorded stack, by the noun at their names' end: the lab of their region."""
         self.put_topics(stack, region)
-        labs = {}
-        for alarm in stack.of(ALARM):
-            lab = labs[noun(alarm.inputs["name"])] = self.lab(alarm.inputs.get("region") or region)
-            lab.cloudwatch.put_metric_alarm(**self.request(alarm.inputs))
+        labs = self._put(stack.of(ALARM), region)
         for composite in stack.of(COMPOSITE):
             given = composite.inputs
             labs[noun(given["alarmName"])] = self.lab(region)
@@ -232,6 +229,18 @@ class Stage:
                 AlarmRule=given["alarmRule"],
                 AlarmActions=[self.real[arn] for arn in given["alarmActions"]],
             )
+        return labs
+
+    def put_added(self, stack: Recording) -> dict[str, Lab]:
+        """What south-africa has with another source of its data beside its alarms, whose topics these share."""
+        known = {alarm.inputs["name"] for alarm in self.south_africa.of(ALARM)}
+        return self._put([alarm for alarm in stack.of(ALARM) if alarm.inputs["name"] not in known], SOUTH_AFRICA)
+
+    def _put(self, alarms: Iterable[Recorded], region: str) -> dict[str, Lab]:
+        labs = {}
+        for alarm in alarms:
+            lab = labs[noun(alarm.inputs["name"])] = self.lab(alarm.inputs.get("region") or region)
+            lab.cloudwatch.put_metric_alarm(**self.request(alarm.inputs))
         return labs
 
     def request(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -286,7 +295,12 @@ def running_stage() -> Iterator[Stage]:
         iam = platform.world.client("iam", "us-east-1")
         roles.make(iam, "function", "lambda.amazonaws.com", "scheduler.amazonaws.com")
         roles.make(iam, "replication", "s3.amazonaws.com")
-        stage = Stage(platform, Program("kenya", False).recorded(), Program("south-africa", True).recorded())
+        standby = Program("south-africa", True).recorded()
+        others = tuple(
+            Program("south-africa", True, source).recorded() for source in ("read-replica", "replicated-backups")
+        )
+        witnesses = Witnesses(platform.world, standby)
+        stage = Stage(platform, Program("kenya", False).recorded(), standby, others, witnesses)
         stage.build()
         wait(lambda: platform.target_states() == ["healthy"], 40, "a healthy target", platform.target_states)
         yield stage

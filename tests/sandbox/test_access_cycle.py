@@ -74,6 +74,7 @@ class Cycle:
         there.describe_db_instances()
         for client in (there, here):
             client.describe_db_snapshots()
+        here.describe_db_instance_automated_backups()
         self.client("ssm", SOUTH_AFRICA).put_parameter(
             Name=sign_of_life_parameter("sa"), Value="now", Type="String", Overwrite=True
         )
@@ -125,6 +126,7 @@ def test_all_that_the_cycle_is_allowed_is_needed(estate: Estate) -> None:
     [
         "rds:DescribeDBInstances",
         "rds:DescribeDBSnapshots",
+        "rds:DescribeDBInstanceAutomatedBackups",
         "rds:CreateDBSnapshot",
         "rds:CopyDBSnapshot",
         "rds:CrossRegionCommunication",

@@ -3,7 +3,7 @@
 Runs in the standby region every few minutes. Each tick looks at both regions and does what is missing: prune, take a
 snapshot in the primary, copy the newest one here. A step that AWS refuses because something is busy or a quota is full
 is logged with the reason and left to the next tick; any other error fails the tick after all steps were tried. How old
-the newest copy is goes to CloudWatch in this region, where an alarm waits for it.
+the newest copy is, and what RDS itself replicated, goes to CloudWatch in this region, where alarms wait for it.
 """
 
 import json
@@ -103,7 +103,8 @@ class Cycle:
         if copies is not None and source is not None:
             self._prune("prune here", self._here, copies, frozenset())
             self._pull(source, copies)
-        self._step("metrics", lambda: self._publish(copies))
+        backed_up = self._step("list backups", self._backed_up)
+        self._step("metrics", lambda: self._publish(copies, backed_up))
         result = {"time": self._now.isoformat(), "log": self._log, "errors": self._errors}
         print(json.dumps(result))
         if self._errors:
@@ -178,6 +179,21 @@ class Cycle:
             data_time=_data_time(entry),
         )
 
+    def _backed_up(self) -> datetime | None:
+        """The newest moment that backups which RDS replicates to here can be restored to; None without any.
+
+        This region lists the backups of its own databases, too.
+        """
+        pages = self._here.get_paginator("describe_db_instance_automated_backups").paginate()
+        times = [
+            entry.get("RestoreWindow", {}).get("LatestTime")
+            for page in pages
+            for entry in page["DBInstanceAutomatedBackups"]
+            if entry.get("Region") == self._environment.source_region
+            and _named_after(entry["DBInstanceIdentifier"], self._environment.source_base)
+        ]
+        return max((time for time in times if time is not None), default=None)
+
     def _sign_of_life(self) -> None:
         """Record that the primary answered. A tick that ran late never sets the time back."""
         last = self._last_sign_of_life()
@@ -229,15 +245,18 @@ class Cycle:
         self._note("copy", f"started {name}")
         return name
 
-    def _publish(self, copies: list[Snapshot] | None) -> None:
-        """Tell how old the newest copy is, and that this tick did its work. What is not known is not told: alarms take
-        silence for the worst."""
+    def _publish(self, copies: list[Snapshot] | None, backed_up: datetime | None) -> None:
+        """Tell how old the newest copy and backup are, and that this tick did its work. What is not known is not told:
+        alarms take silence for the worst."""
         figures = {"CopyCycleRuns": 0 if self._errors else 1, "FullCopies": self._full_copies}
         values = {name: float(count) for name, count in figures.items() if count}
         newest = age(copies, self._now) if copies is not None else None
         if newest is not None:
             values["NewestCopyAge"] = newest.total_seconds() / 60
             self._note("metrics", f"the newest copy is {values['NewestCopyAge']:.0f} minutes old")
+        if backed_up is not None:
+            values["NewestBackupAge"] = (self._now - backed_up).total_seconds() / 60
+            self._note("metrics", f"the replicated backups end {values['NewestBackupAge']:.0f} minutes ago")
         if not values:
             return
         dimension = {"Name": "Stack", "Value": self._environment.stack}

@@ -74,6 +74,15 @@ def _describe_snapshots(call: CallMade) -> list[Need]:
     ]
 
 
+@_for("rds", "DescribeDBInstanceAutomatedBackups")
+def _describe_backups(call: CallMade) -> list[Need]:
+    """As snapshots: of an instance, and a kind of resource of their own (assumption: both are asked for)."""
+    return [
+        _on(call, "db", call.parameters.get("DBInstanceIdentifier", "*")),
+        _on(call, "auto-backup", call.parameters.get("DBInstanceAutomatedBackupsArn", "*")),
+    ]
+
+
 def _on(call: CallMade, kind: str, name: str) -> Need:
     return Need(f"rds:{call.operation}", _rds(call.region, kind, name))
 

@@ -18,7 +18,16 @@ from moto.route53.models import route53_backends
 from sandbox.clock import Clock
 from sandbox.cloud.context import ACCOUNT
 from sandbox.cloud.emulations import caches as cache_emulation
-from sandbox.cloud.emulations import certificates, databases, dns, load_balancers, objects, queues, targets
+from sandbox.cloud.emulations import (
+    certificates,
+    database_replicas,
+    databases,
+    dns,
+    load_balancers,
+    objects,
+    queues,
+    targets,
+)
 from sandbox.cloud.emulations.database_instance import Instance
 from sandbox.cloud.emulations.ecs_model import EcsService
 from sandbox.cloud.emulations.measurements import Measure
@@ -77,13 +86,11 @@ def target_groups() -> Iterator[Measure]:
 
 
 class DatabaseServers:
-    """AWS/RDS. Connections and lag are asked of the servers, over one connection to each that is kept."""
+    """AWS/RDS. Connections and lag are asked of the servers; the connection to count others is kept."""
 
-    # AWS's formula for ReplicaLag: "Monitoring replication lag", RDS user guide. Our own connection doesn't count.
+    # Our own connection doesn't count.
     _QUESTION = (
-        "select (select count(*) from pg_stat_activity where backend_type = 'client backend' "
-        "and pid <> pg_backend_pid()), case when pg_is_in_recovery() then "
-        "extract(epoch from now() - pg_last_xact_replay_timestamp())::float end"
+        "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
     )
 
     def __init__(self) -> None:
@@ -106,13 +113,14 @@ class DatabaseServers:
         try:
             if key not in self._connections:
                 self._connections[key] = instance.server.connect_as_admin()
-            connections, lag = self._connections[key].run(self._QUESTION)[0]
+            ((connections,),) = self._connections[key].run(self._QUESTION)
+            lag = database_replicas.running().lag(instance)
         except (OSError, pg8000.native.InterfaceError, pg8000.native.DatabaseError):
             self._drop(instance)  # it restarts, or has just been lost: no data for this minute
             return
         yield self._of(instance, "DatabaseConnections", float(connections), "Count")
         if lag is not None:
-            yield self._of(instance, "ReplicaLag", float(lag), "Seconds")
+            yield self._of(instance, "ReplicaLag", lag, "Seconds")
 
     def _drop(self, instance: Instance) -> None:
         self._connections.pop(str(instance.model.dbi_resource_id), None)

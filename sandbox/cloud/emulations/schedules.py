@@ -1,6 +1,8 @@
 """EventBridge Scheduler: schedules at a rate that invoke Lambda functions, on the modelled clock.
 
-The first tick comes one period after the schedule was created or enabled. A tick in a lost region is left out.
+The first tick comes as soon as the schedule is there ("If you do not provide a StartDate for a rate-based schedule,
+your schedule starts invoking the target immediately", "Schedule types", EventBridge Scheduler user guide), and one
+period after it was enabled or got another rate (assumption). A tick in a lost region is left out.
 """
 
 from __future__ import annotations
@@ -27,17 +29,17 @@ _MINUTES = {"minute": 1, "hour": 60, "day": 1440}
 
 @dataclass(frozen=True)
 class Plan:
-    """When a schedule ticks: every `period` modelled minutes from `start` (modelled epoch seconds) on."""
+    """When a schedule ticks: at `start` (modelled epoch seconds) if it is new, and every `period` modelled minutes."""
 
     start: float
     period: float
 
     def time(self, tick: int) -> float:
-        """Modelled epoch seconds of the tick; the first is number 1."""
+        """Modelled epoch seconds of the tick; that of a new schedule's beginning is number 0."""
         return self.start + tick * self.period * 60
 
     def next_tick(self, now: float) -> int:
-        """The first tick after `now`."""
+        """The first tick after `now` that isn't the beginning."""
         return max(1, int((now - self.start) / (self.period * 60)) + 1)
 
 
@@ -48,7 +50,7 @@ class Schedules:
         self.cloud = cloud
         self._plans: dict[str, Plan] = {}  # of enabled schedules, by ARN
 
-    def changed(self, schedule: Schedule, region: str) -> None:
+    def changed(self, schedule: Schedule, region: str, *, new: bool) -> None:
         """Start, stop or re-time the ticks; a schedule whose rate stays the same keeps its beat."""
         if schedule.state != "ENABLED":
             self.removed(schedule)
@@ -57,22 +59,20 @@ class Schedules:
         known = self._plans.get(schedule.arn)
         if known is None or known.period != period:
             plan = self._plans[schedule.arn] = Plan(self.cloud.clock.epoch(), period)
-            self._wait(schedule, region, plan)
+            self._wait(schedule, region, plan, 0 if new else 1)
 
     def removed(self, schedule: Schedule) -> None:
         """No tick begins from now on; one that runs goes on."""
         self._plans.pop(schedule.arn, None)
 
-    def _wait(self, schedule: Schedule, region: str, plan: Plan) -> None:
-        now = self.cloud.clock.epoch()
-        tick = plan.next_tick(now)
-        due = (plan.time(tick) - now) / 60
+    def _wait(self, schedule: Schedule, region: str, plan: Plan, tick: int) -> None:
+        due = max(0.0, plan.time(tick) - self.cloud.clock.epoch()) / 60
         self.cloud.after(due, lambda: self._tick(schedule, region, plan, tick), f"tick of {schedule.name}")
 
     def _tick(self, schedule: Schedule, region: str, plan: Plan, tick: int) -> None:
         if self._plans.get(schedule.arn) is not plan:
             return
-        self._wait(schedule, region, plan)
+        self._wait(schedule, region, plan, plan.next_tick(self.cloud.clock.epoch()))
         if not self.cloud.is_cut(region):
             self._invoke(schedule, datetime.fromtimestamp(plan.time(tick), UTC))
 
@@ -138,13 +138,13 @@ def install(cloud: Cloud) -> None:
     def create_schedule(self: EventBridgeSchedulerBackend, **wanted: Any) -> Schedule:
         _check(wanted, self.region_name)
         schedule = create(self, **wanted)
-        schedules.changed(schedule, self.region_name)
+        schedules.changed(schedule, self.region_name, new=True)
         return schedule
 
     def update_schedule(self: EventBridgeSchedulerBackend, **wanted: Any) -> Schedule:
         _check(wanted, self.region_name)
         schedule = update(self, **{**wanted, "state": wanted["state"] or "ENABLED"})
-        schedules.changed(schedule, self.region_name)
+        schedules.changed(schedule, self.region_name, new=False)
         return schedule
 
     def delete_schedule(self: EventBridgeSchedulerBackend, group_name: str | None, name: str) -> None:
