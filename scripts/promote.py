@@ -6,66 +6,30 @@ ended it continues.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from scripts import console, project
-from scripts.errors import (
-    ChecksFailedError,
-    DrError,
-    IncompleteError,
-    NotConfirmedError,
-    PulumiError,
-    RefusedError,
-)
-from scripts.project import CHECKOUT, Project, StackFacts
-from scripts.promotion import estimate, findings, preflight, replicas, running, verification
-from scripts.promotion.estimate import Estimate
-from scripts.promotion.failures import AGAIN, EXPIRED, continuing, of_credentials
-from scripts.promotion.interruption import Interruption
+from scripts.errors import RefusedError
+from scripts.project import Project, StackFacts
+from scripts.promotion import estimate, findings, preflight, progress, record, replicas, verification
+from scripts.promotion.failures import continuing
 from scripts.promotion.preflight import Before
-from scripts.promotion.progress import Progress
 from scripts.promotion.record import Record
 from scripts.promotion.recovery import Recovery
 from scripts.promotion.site import Site
-from scripts.pulumi_cli import split_urn
-
-UNCHANGED = ("same", "read", "refresh")
-# Values of secrets are versions: a new one is a replacement, and nothing else may be.
-MAY_BE_REPLACED = ("aws:secretsmanager/secretVersion:SecretVersion", "aws:lambda/invocation:Invocation")
-LEVELS = {"ok": "ok", "warning": "warning", "refused": "REFUSED"}
-SIGNAL_BASE = 128
+from scripts.stack_change import Options as ChangeOptions
+from scripts.stack_change import StackChange
 
 
-@dataclass
-class Plan:
-    """What `pulumi up` would do. `steps`: operation -> number; `losses`: what would be deleted or replaced."""
+@dataclass(frozen=True, kw_only=True)
+class Options(ChangeOptions):
+    """How the command was called."""
 
-    steps: dict[str, int] = field(default_factory=dict)
-    losses: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Options:
-    """How the command was called. `interactive`: somebody can be asked."""
-
-    apply: bool
-    confirm: str | None
     primary_is_lost: bool
-    as_json: bool
-    interactive: bool
 
 
 def run(stack: str | None, options: Options) -> None:
@@ -91,31 +55,37 @@ def choose(facts: Project, stack: str | None) -> StackFacts:
     )
 
 
-class Promotion:
+class Promotion(StackChange):
     """One run of the command."""
 
+    command = "promote"
+    noun = "promotion"
+    question = "let it serve from now on"
+
     def __init__(self, site: Site, options: Options) -> None:
-        self.site = site
-        self.options = options
-        self.stack = site.stack.stack
+        super().__init__(site, options, estimate.promotion(site.stack.stack))
+        self.records = record.PROMOTIONS
+        self._primary_is_lost = options.primary_is_lost
         self.before = Before()
-        self.plan = Plan()
-        self.estimate: Estimate = estimate.promotion(self.stack)
-        self.checks: list[verification.Check] = []
 
     # -- before -------------------------------------------------------------------------------------------------
     def look(self) -> None:
-        """Preflight and plan, shown. Raises on the first refusal, once all of them were shown."""
         console.step(f"Looking at {self.stack} in {self.site.region}", "seconds")
-        self.before = preflight.look(self.site, self.options.primary_is_lost)
+        self.before = preflight.look(self.site, self._primary_is_lost)
         if self.options.apply and self._settled():
-            self.before = preflight.look(self.site, self.options.primary_is_lost)
-        rows = [(LEVELS[found.level], found.subject, _with_hint(found)) for found in self.before.found]
-        console.table("Preflight", ("", "what", "found"), rows)
-        findings.raise_refusals(self.before.found)
+            self.before = preflight.look(self.site, self._primary_is_lost)
+        self.show(self.before.found)
         console.step("pulumi preview, with the flag flipped in a copy of the stack's file", "about 15 s")
-        self.plan = self._preview()
-        self._show_plan()
+        self.preview(("set", "standby", "false"))
+        console.note(f"data: {self._loss()}")
+        if self.before.left:
+            console.note(
+                "left by an interrupted promotion, adopted or made again with --apply: "
+                + ", ".join(item.name for item in self.before.left)
+            )
+
+    def found(self) -> Sequence[findings.Finding]:
+        return self.before.found
 
     def _settled(self) -> bool:
         """Whether a replica was waited for that only its state kept from being promoted, as after an interruption."""
@@ -123,42 +93,6 @@ class Promotion:
             return False
         with continuing():
             return replicas.settle(self.site, self.before.document, time.sleep)
-
-    def rehearse(self) -> None:
-        """The dry run: nothing is changed, not even the stack's file."""
-        with self._credentials_first():
-            self.look()
-        if self.options.as_json:
-            console.plain(json.dumps(self._document(None, 0, None), indent=2, default=str))
-        console.done(f"This was a dry run: `dr promote -s {self.stack} --apply` does it.")
-
-    def _preview(self) -> Plan:
-        cli, flag = self.site.cli, ("config", "set", "standby", "false", "--stack", self.stack)
-        with tempfile.TemporaryDirectory(prefix="dr-promote-") as directory:
-            file = Path(directory) / self.site.stack.file.name
-            shutil.copy2(self.site.stack.file, file)
-            cli.run(*flag, "--config-file", str(file))
-            outcome = cli.run("preview", "--stack", self.stack, "--json", "--config-file", str(file), check=False)
-        if not outcome.ok:
-            raise RefusedError(
-                f"The program refuses this promotion. Nothing was changed.\n{_said(outcome.stdout) or outcome.tail()}"
-            )
-        return read_plan(outcome.stdout)
-
-    def _show_plan(self) -> None:
-        steps = ", ".join(f"{count} to {what}" for what, count in self.plan.steps.items()) or "nothing to do"
-        console.note(f"plan: {steps}")
-        for text in self.plan.warnings:
-            console.warn(text)
-        for text in self.plan.losses:
-            console.warn(f"the plan would {text}: look at it with `pulumi preview -s {self.stack} --diff` first")
-        console.note(f"expected: about {self.estimate.minutes:.0f} minutes ({self.estimate.basis})")
-        console.note(f"data: {self._loss()}")
-        if self.before.left:
-            console.note(
-                "left by an interrupted promotion, adopted or made again with --apply: "
-                + ", ".join(item.name for item in self.before.left)
-            )
 
     def _loss(self) -> str:
         before = self.before
@@ -170,184 +104,31 @@ class Promotion:
             return f"{told}; when the primary last answered is unknown, so is the loss"
         return f"{told}; about {before.lost_minutes:.0f} minutes until the primary's last sign of life are lost"
 
-    @contextmanager
-    def _credentials_first(self) -> Iterator[None]:
-        """Whatever failed, credentials that have expired are the reason, and S3 does not always say so.
-
-        A HEAD request is answered without a body, so the engine reports a bare "Bad Request".
-        """
-        try:
-            yield
-        except (PulumiError, RefusedError, IncompleteError, ChecksFailedError) as error:
-            try:
-                self.site.caller()
-            except ClientError as refused:
-                code = str(refused.response.get("Error", {}).get("Code", ""))
-                if code in EXPIRED:
-                    raise of_credentials(f"{code}; it ended with: {error.message}") from error
-            except BotoCoreError as silence:
-                console.note(f"AWS does not say whose the credentials are: {silence}")
-            raise
-
     # -- doing it -----------------------------------------------------------------------------------------------
-    def apply(self) -> None:
-        """The whole. A result is written whatever ends it."""
-        record = Record.new(self.stack)
-        started, error, code = time.time(), None, 0
-        try:
-            with self._credentials_first():
-                self._apply(record)
-        except DrError as failed:
-            error, code = failed.message, failed.exit_code
-            raise
-        except SystemExit as ended:
-            error, code = "interrupted", int(ended.code or 0)
-            raise
-        except BaseException as unexpected:
-            error, code = repr(unexpected), DrError.exit_code
-            raise
-        finally:
-            document = self._document(error, code, (time.time() - started) / 60)
-            record.close(document)
-            if self.options.as_json:
-                console.plain(json.dumps(document, indent=2, default=str))
-            console.note(f"record: {_shown(record.directory)}")
-        console.done(f"{self.stack} serves {self.site.stack.domain} from {self.site.region}.")
-        self._say_how_to_commit()
-
-    def _apply(self, record: Record) -> None:
-        self.look()
-        for found in self.before.found:
-            record.add("found", **found.as_json())
-        record.add("plan", steps=self.plan.steps, losses=self.plan.losses, expected_minutes=self.estimate.minutes)
-        self._confirm()
-        record.add("confirmed", stack=self.stack, by="--confirm" if self.options.confirm else "typing")
-        self._flip(record)
-        Recovery(self.site, record).run()
-        self._up(record)
-        self._verify(record)
-
-    def _confirm(self) -> None:
-        typed = self.options.confirm
-        if typed is None and self.options.interactive:
-            typed = console.err.input(f"Type [bold]{self.stack}[/] to let it serve from now on: ").strip()
-        if typed != self.stack:
-            raise NotConfirmedError(
-                "Not confirmed: nothing was changed.", f"Type {self.stack}, or --confirm {self.stack}."
-            )
-
-    def _flip(self, record: Record) -> None:
-        console.step(f"pulumi config set standby false -s {self.stack}")
-        self.site.cli.set_plain(self.stack, "standby", "false")
+    def carry_out(self, record: Record) -> None:
+        self.configure("set", "standby", "false")
         record.add("flag set", file=self.site.stack.file.name, standby=False)
-
-    def _up(self, record: Record) -> None:
+        Recovery(self.site, record).run()
         critical = frozenset(service.name for service in self.site.stack.services if service.critical)
-        progress = Progress(critical, self.estimate.minutes, record)
-        console.step(f"pulumi up -s {self.stack} --yes", f"about {self.estimate.minutes:.0f} min; Ctrl-C once stops it")
-        record.add("pulumi up")
-        # The engine's log holds secret values: a directory that only this user reads and that goes away.
-        with (
-            tempfile.TemporaryDirectory(prefix="dr-promote-") as directory,
-            Interruption() as interruption,
-            progress.showing(console.err),
-        ):
-            outcome = self.site.cli.watch(
-                *("up", "--stack", self.stack, "--yes"),
-                log=Path(directory) / "engine-events.jsonl",
-                on_event=progress.engine_event,
-                check=False,
-                on_start=interruption.watch,
-            )
-        record.add("pulumi up ended", code=outcome.code, seconds=round(outcome.seconds, 1))
-        if interruption.received is not None and not outcome.ok:
-            console.warn("Interrupted. What was begun is recorded: run the same command again, it continues.")
-            raise SystemExit(SIGNAL_BASE + interruption.received)
-        if not outcome.ok:
-            raise PulumiError(f"`pulumi up` ended with code {outcome.code}:\n{outcome.tail()}{self._services()}", AGAIN)
-
-    def _services(self) -> str:
-        """Why tasks do not run: the engine only says that it waited for them."""
-        lines = running.short_of_tasks(self.site)
-        return "\n  ".join(["\nWhat ECS says of services that run too few tasks:", *lines]) if lines else ""
-
-    def _verify(self, record: Record) -> None:
+        self.up(record, progress.promotion(critical))
         console.step(
             "Asking through DNS, load balancer and task", "up to 5 min: the public name moves by health checks"
         )
-        self.checks = verification.verify(self.site)
-        rows = [("holds" if check.ok else "BROKEN", check.name, check.evidence) for check in self.checks]
-        console.table("Verification", ("", "what", "evidence"), rows)
-        for check in self.checks:
-            record.add("check", name=check.name, ok=check.ok, evidence=check.evidence)
-        if broken := [check.name for check in self.checks if not check.ok]:
-            raise ChecksFailedError(
-                f"The promotion is not complete: {', '.join(broken)} of {len(self.checks)} checks do not hold.",
-                "Mend what they name, then run the same command again: it continues and asks again.",
-            )
+        self.judge(record, verification.verify(self.site))
 
     # -- afterwards ---------------------------------------------------------------------------------------------
-    def _say_how_to_commit(self) -> None:
-        """On standard output, so that it can be copied; with --json the result has it."""
-        console.note("Keep the flag, so that no later deployment tries to go back (it would be refused):")
-        if not self.options.as_json:
-            for command in self._commit():
-                console.plain(f"  {command}")
+    def say_done(self) -> None:
+        console.done(f"{self.stack} serves {self.site.stack.domain} from {self.site.region}.")
+        self.say_how_to_commit("Keep the flag, so that no later deployment tries to go back (it would be refused):")
 
-    def _commit(self) -> list[str]:
-        git = f"git -C {self.site.project.directory}"
-        file = self.site.stack.file.name
-        return [f"{git} add {file}", f"{git} commit -m 'Let {self.stack} serve'", f"{git} push"]
+    @property
+    def message(self) -> str:
+        return f"Let {self.stack} serve"
 
-    def _document(self, error: str | None, code: int, minutes: float | None) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         before = self.before
         return {
-            "stack": self.stack,
-            "region": self.site.region,
-            "applied": self.options.apply,
-            "ok": error is None,
-            "error": error,
-            "exit_code": code,
-            "minutes": None if minutes is None else round(minutes, 2),
             "resumed": bool(before.left or before.dead_locks or before.standby is False),
-            "on_aws": self.site.elsewhere is None,
-            "expected": {"minutes": round(self.estimate.minutes, 1), "basis": self.estimate.basis},
             "copy": before.copy.identifier if before.copy else None,
             "lost_minutes": None if before.lost_minutes is None else round(before.lost_minutes, 1),
-            "plan": {"steps": self.plan.steps, "losses": self.plan.losses, "warnings": self.plan.warnings},
-            "findings": [found.as_json() for found in before.found],
-            "checks": verification.as_json(self.checks),
-            "commit": self._commit(),
         }
-
-
-def read_plan(document: str) -> Plan:
-    """`pulumi preview --json` in numbers, and what it would take away."""
-    read: Mapping[str, Any] = json.loads(document)
-    done = [step for step in read.get("steps") or [] if step["op"] not in UNCHANGED]
-    losses = []
-    for step in done:
-        kind, name = split_urn(step["urn"])
-        if step["op"] in ("delete", "replace") and kind not in MAY_BE_REPLACED:
-            losses.append(f"{step['op']} {name} ({kind})")
-    warnings = [entry["message"].strip() for entry in read.get("diagnostics") or [] if entry["severity"] == "warning"]
-    return Plan(dict(Counter(step["op"] for step in done)), losses, warnings)
-
-
-def _said(document: str) -> str:
-    """The errors in a preview's JSON; empty where it is none."""
-    try:
-        read = json.loads(document)
-    except json.JSONDecodeError:
-        return ""
-    return "\n".join(
-        entry["message"].strip() for entry in read.get("diagnostics") or [] if entry["severity"] == "error"
-    )
-
-
-def _with_hint(found: findings.Finding) -> str:
-    return f"{found.text} {found.hint}" if found.hint else found.text
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(CHECKOUT)) if path.is_relative_to(CHECKOUT) else str(path)

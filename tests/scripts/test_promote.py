@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from components import naming
-from scripts import promote
+from scripts import promote, stack_change
 from scripts.errors import (
     ChecksFailedError,
     CredentialsError,
@@ -50,7 +50,7 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     monkeypatch.setattr(public, "get", lambda *_: SILENCE)
     monkeypatch.setattr(public, "request", lambda *_: public.Answer(200, ""))
     monkeypatch.setattr(record, "PROMOTIONS", tmp_path / "promotions")
-    monkeypatch.setattr(Record, "new", classmethod(lambda cls, stack: cls(tmp_path / "promotions" / f"1-{stack}")))
+    monkeypatch.setattr(Record, "new", classmethod(lambda cls, stack, root: cls(root / f"1-{stack}")))
     monkeypatch.setattr(verification, "verify", lambda _: [Check("public name", True, "200")])
     made = MadeUp(tmp_path)
     made.cli.said["preview"] = PREVIEW
@@ -88,7 +88,7 @@ def test_a_dry_run_changes_nothing(site: MadeUp, capsys: pytest.CaptureFixture[s
 def test_applied_it_flips_deploys_verifies_and_writes_down(site: MadeUp, capsys: pytest.CaptureFixture[str]) -> None:
     promotion(site).apply()
     assert site.cli.commands[-1] == ("up", "--stack", STACK, "--yes")
-    assert ("config", "set", STACK, "standby", "false") in site.cli.commands
+    assert ("config", "set", "standby", "false", "--stack", STACK) in site.cli.commands
     written = result(site)
     assert (written["ok"], written["exit_code"], written["resumed"]) == (True, 0, False)
     kinds = [event["kind"] for event in events()]
@@ -198,7 +198,7 @@ def test_a_plan_that_takes_something_away_says_so() -> None:
     def step(operation: str, kind: str) -> dict[str, str]:
         return {"op": operation, "urn": f"urn:pulumi:s::p::{kind}::name"}
 
-    read = promote.read_plan(
+    read = stack_change.read_plan(
         json.dumps(
             {
                 "steps": [
@@ -400,7 +400,7 @@ def test_a_measured_time_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> N
 def test_progress_without_a_terminal_is_lines(tmp_path: Path) -> None:
     shown = io.StringIO()
     book = Record(tmp_path / "record")
-    found = progress.Progress(frozenset({"crisis-detection"}), 26.0, book)
+    found = progress.Progress(progress.promotion(frozenset({"crisis-detection"})), 26.0, book)
     urn = f"urn:pulumi:{STACK}::p::aws:rds/instance:Instance::database-first"
     metadata = {"urn": urn, "op": "create"}
     with found.showing(Console(file=shown, width=200)):
