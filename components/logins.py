@@ -21,13 +21,14 @@ class LoginsArgs:
     """One group of services. `passwords` and `secrets` (ids, which are ARNs) by service.
 
     `database` and `database_resource_id` (AWS's own id) are None while there is no database: then the secrets name
-    no host and no role is made. `schema_owner` migrates the schema and may belong to another group. `after`: what the
-    group has to wait for.
+    no host and no role is made; nor is one made while `frozen`, because that would unlock it (see fences.py).
+    `schema_owner` migrates the schema and may belong to another group. `after`: what the group has to wait for.
     """
 
     database_name: str
     database: DatabaseEndpoint | None
     database_resource_id: pulumi.Input[str] | None
+    frozen: bool
     passwords: Mapping[str, pulumi.Input[str]]
     secrets: Mapping[str, pulumi.Input[str]]
     schema_owner: str | None
@@ -47,7 +48,7 @@ class Logins(pulumi.ComponentResource):
         self._args = args
         versions = {service: self._value(service) for service in args.passwords}
         self.ready: list[pulumi.Resource] = list(versions.values())
-        if args.database_resource_id is not None and versions:
+        if args.database_resource_id is not None and versions and not args.frozen:
             self.ready.append(self._roles(versions, args.database_resource_id))
         self.register_outputs({})
 
