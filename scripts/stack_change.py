@@ -70,8 +70,8 @@ class Options:
 class StackChange(ABC):
     """One run of such a command.
 
-    `command` is typed, `noun` names it in messages, `question` is what is confirmed, `records` where what it did is written down, and
-    `may_go` are types that it takes away without a loss.
+    `command` is typed, `noun` names it in messages, `question` is what is confirmed, `records` where what it did is
+    written down, and `may_go` are types that it takes away without a loss.
     """
 
     command: str

@@ -40,6 +40,7 @@ class View:
     stack: str
     region: str
     standby: bool | None = None
+    frozen: bool = False
     epoch: int | None = None
     deployed_at: str | None = None
     since: datetime | None = None  # when it took over
@@ -50,7 +51,7 @@ class View:
 
     @property
     def role(self) -> str:
-        return {None: "unknown", True: "standing by", False: "serving"}[self.standby]
+        return "frozen" if self.frozen else {None: "unknown", True: "standing by", False: "serving"}[self.standby]
 
 
 @dataclass
@@ -136,6 +137,7 @@ def _state(site: Site, view: View) -> None:
         view.wrong.append("its state has no outputs: never deployed, or lost")
         return
     view.standby, view.epoch = bool(outputs.get("standby")), int(outputs.get("epoch", 0))
+    view.frozen = outputs.get("frozen") is True
     view.deployed_at = document["deployment"].get("manifest", {}).get("time")
     if left := leftovers.find(document):
         names = ", ".join(item.name for item in left)
@@ -234,6 +236,8 @@ def _wrong(status: Status) -> Iterator[tuple[str, str]]:
     if status.copy_minutes is not None and status.rpo_minutes is not None and status.copy_minutes > status.rpo_minutes:
         yield "", f"the newest usable copy is {status.copy_minutes:.0f} minutes old, planned are {status.rpo_minutes}"
     for view in status.views:
+        if view.frozen:
+            yield view.stack, "frozen: people see the crisis page and nobody writes; `dr thaw` lets it go on"
         by_reason: dict[str, list[str]] = {}
         for what, why in view.silent.items():
             by_reason.setdefault(why, []).append(what)
@@ -250,7 +254,8 @@ def show(status: Status) -> None:
         console.plain(f"{status.domain}: nobody serves")
     else:
         since = f" since {serving.since:%Y-%m-%d %H:%M} UTC" if serving.since else ""
-        console.plain(f"{status.domain}: served by {serving.stack} ({serving.region}){since}, epoch {serving.epoch}")
+        how = "frozen at" if serving.frozen else "served by"
+        console.plain(f"{status.domain}: {how} {serving.stack} ({serving.region}){since}, epoch {serving.epoch}")
     for view in status.views:
         seen = "; ".join(filter(None, (", ".join(view.databases), ", ".join(view.services))))
         console.plain(f"  {view.stack:14} {view.region:12} {view.role:12} epoch {view.epoch or '?'}  {seen or '–'}")
@@ -290,6 +295,7 @@ def document(status: Status) -> dict[str, Any]:
                 "stack": view.stack,
                 "region": view.region,
                 "role": view.role,
+                "frozen": view.frozen,
                 "epoch": view.epoch,
                 "deployed_at": view.deployed_at,
                 "databases": view.databases,

@@ -243,6 +243,12 @@ def set_to(**values: Any) -> Callable[[MadeUp], None]:
     return apply
 
 
+def frozen() -> dict[str, Any]:
+    found = state(standby=False)
+    found["deployment"]["resources"][0]["outputs"]["frozen"] = True
+    return found
+
+
 def test_all_is_well(site: MadeUp) -> None:
     told = looked(site)
     assert told.pop("database") == ["warning", "ok"]  # that it will protect nobody
@@ -277,6 +283,7 @@ def empty(noun: str) -> Callable[[MadeUp], None]:
         (change(sts__get_caller_identity={"Account": "9", "Arn": "a"}), "credentials", CredentialsError, "account 9"),
         (set_to(held=[lock(host="laptop")]), "lock", LockedError, "on laptop"),
         (set_to(document={}), "state", RefusedError, "never deployed"),
+        (set_to(document=frozen()), "state", RefusedError, "is frozen: there is nothing to promote"),
         (
             change(kms__describe_key={"KeyMetadata": {"KeyState": "Disabled", "KeyId": "k"}}),
             "keys",
