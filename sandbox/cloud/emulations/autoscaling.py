@@ -65,7 +65,7 @@ def _install_targets(cloud: Cloud) -> None:
         min_capacity: int | None,
         max_capacity: int | None,
         role_arn: str,
-        suspended_state: dict[str, bool] | None,
+        suspended_state: Any,
     ) -> FakeScalableTarget:
         if namespace != "ecs":
             raise NotImplementedError("the sandbox scales ECS services")
@@ -77,8 +77,10 @@ def _install_targets(cloud: Cloud) -> None:
         if low < 0 or high < low:
             raise _invalid("Maximum capacity cannot be less than minimum capacity")
         # What is left out of a request stays as it is, and is false in the first (RegisterScalableTarget).
-        before = known.suspended_state if known is not None else dict.fromkeys(SUSPENSIONS, False)
-        suspended = {**before, **(suspended_state or {})}
+        suspended: Any = {
+            **(_suspended(known) if known else dict.fromkeys(SUSPENSIONS, False)),
+            **(suspended_state or {}),
+        }
         target = register(self, namespace, r_id, dimension, low, high, role_arn, suspended)
         _scale(cloud, target, _service(target).desired_count, "bounds")
         return target
@@ -109,6 +111,12 @@ def _install_targets(cloud: Cloud) -> None:
     )
 
 
+def _suspended(target: FakeScalableTarget) -> dict[str, bool]:
+    """moto calls it a text, and keeps whatever the request had."""
+    found: Any = target.suspended_state
+    return dict(found)
+
+
 def _service(target: FakeScalableTarget) -> Any:
     _, cluster, name = target.resource_id.split("/")
     return _ecs(target)._get_service(cluster, name)
@@ -134,7 +142,7 @@ def _follow(cloud: Cloud, target: FakeScalableTarget, wanted: int) -> int:
     """What the policy does where it may: adding and taking away tasks are suspended apart from each other."""
     now = int(_service(target).desired_count)
     way = "DynamicScalingOutSuspended" if wanted > now else "DynamicScalingInSuspended"
-    return now if target.suspended_state[way] else _scale(cloud, target, wanted, "load")
+    return now if _suspended(target)[way] else _scale(cloud, target, wanted, "load")
 
 
 def _load(cloud: Cloud, data: dict[str, Any]) -> dict[str, Any]:
