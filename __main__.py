@@ -326,7 +326,7 @@ async def main() -> None:
                 master_secret=region_secrets.master_arn,
                 function_name=roles.function_name,
                 function_ready=roles.ready,
-                after=list(deployed.values()) if settings.frozen else taken_over,
+                after=list(deployed.values()) if settings.frozen else [*taken_over, *standard_logins.values],
             ),
         )
     cache = Cache(

@@ -18,8 +18,9 @@ import pulumi_aws as aws
 class FencesArgs:
     """`databases`: those to fence, by generation. `secrets` (ids, which are ARNs) of every service with a login.
 
-    `after`: who must have stopped writing, so that nobody is cut off in the middle of what it does; or, where a
-    database no longer serves, the takeover: one that cannot be fenced must not hold up crisis detection.
+    `after`: that these have values; and who must have stopped writing, so that fewer are cut off in the middle of what
+    they do; or, where a database no longer serves, the takeover: one that cannot be fenced must not hold up crisis
+    detection.
     """
 
     databases: Mapping[str, aws.rds.Instance]

@@ -40,14 +40,15 @@ class LoginsArgs:
 
 
 class Logins(pulumi.ComponentResource):
-    """`ready`: what the services of the group wait for."""
+    """`ready`: what the services of the group wait for; `values`: those of the secrets alone."""
 
     def __init__(self, name: str, args: LoginsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:database:Logins", name, {}, opts)
         self._name = name
         self._args = args
         versions = {service: self._value(service) for service in args.passwords}
-        self.ready: list[pulumi.Resource] = list(versions.values())
+        self.values: list[pulumi.Resource] = list(versions.values())
+        self.ready: list[pulumi.Resource] = list(self.values)
         if args.database_resource_id is not None and versions and not args.frozen:
             self.ready.append(self._roles(versions, args.database_resource_id))
         self.register_outputs({})

@@ -151,6 +151,9 @@ def test_a_generation_that_does_not_serve_is_always_fenced() -> None:
     # One that cannot be fenced holds up nobody in distress.
     assert "takeover-witness" in recording.waits_for("fences-first")
     assert "fences-first" not in recording.waits_for("takeover-witness")
+    assert "standard-logins" not in recording.waits_for("fences-first")
+    # The function reads the logins.
+    assert {f"critical-logins-{SERVICES[0]}", "standard-logins-sync"} <= recording.waits_for("fences-first")
     assert recording.one("aws:rds/instance:Instance", "database-first").protect
 
 
