@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pg8000.exceptions import DatabaseError
+from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import identifier
 
 # A session that began before the roles were locked may take a moment to be seen: it must stay quiet for so long.
@@ -98,7 +98,7 @@ def lock(
             raise NotLocked("the roles' entries stay busy, although the sessions that hold them are ended again")
         sleep(LOOK_EVERY)
     ended += _until_quiet(master, roles, deadline, clock, sleep)
-    refused = {role: _refusal(role, logins[role]) for role in roles}
+    refused = {role: _refusal(role, logins[role], deadline, clock, sleep) for role in roles}
     if still := [name for (name,) in master.run(STILL_OPEN, roles=roles)]:
         raise NotLocked(f"these roles may still log in: {', '.join(still)}")
     return Locked(
@@ -163,18 +163,31 @@ def _until_quiet(
     return ended
 
 
-def _refusal(role: str, login: Callable[[], Session]) -> str:
-    """What PostgreSQL answers to the role's own password. No session, so nothing that a write could be tried in."""
-    try:
-        session = login()
-    except DatabaseError as error:
-        if (code := _code(error)) in REFUSALS:
-            return code
-        raise
-    session.close()
-    raise NotLocked(f"{role} still logs in with its password")
+def _refusal(
+    role: str,
+    login: Callable[[], Session],
+    deadline: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> str:
+    """What PostgreSQL answers to the role's own password. No session, so nothing that a write could be tried in.
+
+    Any other failure proves nothing: those who try to come back may have taken every connection for a moment.
+    """
+    while True:
+        try:
+            session = login()
+        except (DatabaseError, InterfaceError, OSError) as error:
+            if (code := _code(error)) in REFUSALS:
+                return code
+            if clock() > deadline:
+                raise
+            sleep(LOOK_EVERY)
+        else:
+            session.close()
+            raise NotLocked(f"{role} still logs in with its password")
 
 
-def _code(error: DatabaseError) -> str:
+def _code(error: Exception) -> str:
     told = error.args[0] if error.args else None
     return str(told.get("C")) if isinstance(told, dict) else ""
