@@ -68,6 +68,18 @@ def test_a_freeze_leaves_both_witnesses_and_all_of_dns() -> None:
     assert not {typ for typ in changed(SERVING, FROZEN) if typ.startswith(("aws:route53", "aws:s3"))}
 
 
+def test_a_promoted_stack_that_is_frozen_still_says_that_it_took_over() -> None:
+    """Its page covers everything but the witness and the health path: the name stays with it."""
+    recording = Program(SOUTH_AFRICA, False, frozen=True).recorded()
+    rule = recording.one(RULE, "takeover-witness").inputs
+    assert rule["actions"][0]["fixedResponse"]["messageBody"] == "taken-over: yes"
+    assert (
+        recording.one("aws:s3/bucketObjectv2:BucketObjectv2", "takeover-marker").inputs["content"] == "taken-over: yes"
+    )
+    assert (path(recording, "takeover-crisis"), path(recording, "takeover-frozen")) == ("/*", "/health")
+    ordered(recording, ["takeover-frozen", "takeover-crisis", "services-api-gateway", "fences-first"])
+
+
 def test_the_answer_is_short_enough_for_a_health_check_and_says_ok_first() -> None:
     assert frozen_health("eu-west-1").startswith('{"status": "ok"')
 
