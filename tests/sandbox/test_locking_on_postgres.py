@@ -171,6 +171,28 @@ def test_an_open_transaction_is_lost_and_not_committed(database: Database) -> No
     assert counted(database) == (0, 0)
 
 
+def test_a_session_that_begins_just_before_the_lock_is_ended_as_well(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After all sessions were ended, and before nobody may begin one any more."""
+    lock_roles, late = locking._lock_roles, contextlib.ExitStack()
+
+    def begun_meanwhile(*given: Any) -> Any:
+        session = late.enter_context(database.open(OWNER, "owner"))
+        session.run("begin")
+        session.run("insert into app.events (body) values ('never')")
+        sessions.append(session)
+        return lock_roles(*given)
+
+    sessions: list[pg8000.native.Connection] = []
+    monkeypatch.setattr(locking, "_lock_roles", begun_meanwhile)
+    with late:
+        assert database.lock(PASSWORDS)["ended"] == 1
+        with pytest.raises(ENDED):
+            sessions[0].run("commit")
+    assert counted(database) == (0, 0)
+
+
 def test_no_role_lets_itself_in_again(database: Database) -> None:
     """Tried while it still may: what it could prepare must not help it."""
     for statement in (
