@@ -1,6 +1,7 @@
 """One stack of the platform, serving or standing by: what it consists of and in which order a promotion happens.
 
-Nothing here names a stack. What differs is data in Pulumi.<stack>.yaml; `standby` is the flag that a promotion flips.
+Nothing here names a stack. What differs is data in Pulumi.<stack>.yaml; `standby` is the flag that a promotion flips,
+`frozen` the one that stops all writes. A freeze goes backwards on the way of a promotion, and a thaw forwards again.
 """
 
 import atexit
@@ -12,7 +13,10 @@ if __name__ == "__main__":
     gc.disable()
     atexit.register(gc.freeze)
 
+from collections.abc import Mapping
+
 import pulumi
+import pulumi_aws as aws
 
 from components import configuration, crisis_page, facts, guards, live_counts, naming, secrets, stack_outputs
 from components.alarms import Topics
@@ -23,6 +27,7 @@ from components.cache_imports import CacheImports
 from components.database import Database, DatabaseArgs
 from components.database_roles import DatabaseRoles, DatabaseRolesArgs
 from components.dns import Dns, DnsArgs
+from components.fences import Fences, FencesArgs
 from components.flow_logs import FlowLogs, FlowLogsArgs
 from components.keys import DataKey, DataKeyArgs
 from components.load_balancer import LoadBalancer, LoadBalancerArgs
@@ -36,7 +41,7 @@ from components.secrets import Secrets, SecretsArgs
 from components.services import Services, ServicesArgs, StandardServices, StandardServicesArgs
 from components.snapshots import SnapshotCycle, SnapshotCycleArgs
 from components.storage import Storage, StorageArgs
-from components.takeover import Takeover, TakeoverArgs
+from components.takeover import GateArgs, Takeover, TakeoverArgs
 from components.watches import DatabaseWatch, Entrance, QueueWatch
 from components.watches_recovery import ReplicationWatch
 
@@ -48,7 +53,8 @@ async def main() -> None:
     decision = guards.decide(settings, facts.Reader(settings).read(), own, peer)
     for warning in decision.warnings:
         pulumi.log.warn(warning)
-    counts = live_counts.decide(settings, live_counts.read(settings), own)
+    live = live_counts.read(settings)
+    counts = live_counts.decide(settings, live, own)
     tags = naming.tags(settings.stack)
 
     network = Network(
@@ -157,6 +163,7 @@ async def main() -> None:
             database_name=settings.database.name,
             database=database.endpoint,
             database_resource_id=database.serving.resource_id if database.serving else None,
+            frozen=settings.frozen,
             passwords={service: secure.database_passwords[service] for service in services},
             secrets=region_secrets.database_arns,
             schema_owner=settings.schema_owner,
@@ -229,6 +236,38 @@ async def main() -> None:
         ),
     )
 
+    def takeover_by(gate: GateArgs | None) -> Takeover:
+        return Takeover(
+            "takeover",
+            TakeoverArgs(
+                short_name=settings.short_name,
+                tags=tags,
+                region=settings.region,
+                standby=settings.standby,
+                frozen=settings.frozen,
+                listener_arn=load_balancer.listener_arn,
+                page_bucket_name=storage.page_bucket_name,
+                crisis_html=crisis_page.short_page(settings.crisis.phone_lines, settings.crisis.text),
+                gate=gate,
+            ),
+        )
+
+    def autoscaling(deployed: Mapping[str, aws.ecs.Service], after: list[pulumi.Resource]) -> Autoscaling:
+        return Autoscaling(
+            "autoscaling",
+            AutoscalingArgs(
+                tags=tags,
+                specs=settings.services,
+                cluster_name=naming.physical(settings.short_name, "cluster"),
+                frozen=settings.frozen,
+                services=deployed,
+                after=after,
+            ),
+        )
+
+    # A freeze: the crisis page, then nothing that could raise a service again, then the services, then the locks.
+    page = takeover_by(None) if settings.frozen else None
+    page_shown = [*page.page, *autoscaling({}, page.page).targets] if page else []
     # … the critical services, and when they answer the takeover, which moves the public name …
     services = Services(
         "services",
@@ -239,6 +278,7 @@ async def main() -> None:
             region=settings.region,
             specs=settings.services,
             counts=counts,
+            frozen=settings.frozen,
             subnet_ids=network.private_subnet_ids,
             security_group_id=network.service_security_group_id,
             target_group_arns=load_balancer.target_group_arns,
@@ -257,24 +297,12 @@ async def main() -> None:
                 *load_balancer.forwarding,
                 *region_secrets.values,
                 *critical_logins.ready,
+                *page_shown,
             ],
         ),
     )
-    takeover = Takeover(
-        "takeover",
-        TakeoverArgs(
-            short_name=settings.short_name,
-            tags=tags,
-            region=settings.region,
-            standby=settings.standby,
-            listener_arn=load_balancer.listener_arn,
-            page_bucket_name=storage.page_bucket_name,
-            cluster_name=services.cluster_name,
-            critical=services.critical,
-            crisis_html=crisis_page.short_page(settings.crisis.phone_lines, settings.crisis.text),
-            after=services.critical_resources,
-        ),
-    )
+    gate = GateArgs(cluster_name=services.cluster_name, critical=services.critical, after=services.critical_resources)
+    takeover = page or takeover_by(None if settings.standby else gate)
     # … and the rest, which nobody in distress has to wait for.
     taken_over = [] if settings.standby else takeover.done
     standard_logins = Logins("standard-logins", logins(settings.standard_logins, after=taken_over))
@@ -282,15 +310,24 @@ async def main() -> None:
         "standard-services",
         StandardServicesArgs(services=services, after=[*taken_over, *standard_logins.ready]),
     )
-    if not settings.standby:
-        Autoscaling(
-            "autoscaling",
-            AutoscalingArgs(
-                tags=tags,
-                specs=settings.services,
-                cluster_name=services.cluster_name,
-                services={**services.deployed, **standard_services.deployed},
-                after=taken_over,
+    deployed = {**services.deployed, **standard_services.deployed}
+    if not settings.standby and not settings.frozen:
+        autoscaling(deployed, taken_over)
+    fenced = {
+        generation: instance
+        for generation, instance in database.writable.items()
+        if settings.frozen or generation != settings.database.serving
+    }
+    if fenced:
+        Fences(
+            "fences",
+            FencesArgs(
+                databases=fenced,
+                secrets=region_secrets.database_arns,
+                master_secret=region_secrets.master_arn,
+                function_name=roles.function_name,
+                function_ready=roles.ready,
+                after=list(deployed.values()) if settings.frozen else [*taken_over, *standard_logins.values],
             ),
         )
     cache = Cache(
@@ -355,6 +392,7 @@ async def main() -> None:
             tags=tags,
             region=settings.region,
             standby=settings.standby,
+            frozen=settings.frozen,
             topics=Topics(own_alerts.on_call, own_alerts.team_lead),
             health_check_region=HEALTH_CHECK_REGION,
             health_check_topics=Topics(health_check_alerts.on_call, health_check_alerts.team_lead),
@@ -391,6 +429,8 @@ async def main() -> None:
     pulumi.export("account", settings.account_id)
     pulumi.export("region", settings.region)
     pulumi.export("standby", settings.standby)
+    pulumi.export("frozen", settings.frozen)
+    pulumi.export("thawCounts", live_counts.thaw_counts(settings, live, own) if settings.frozen else None)
     pulumi.export("epoch", decision.epoch)
     pulumi.export("url", f"https://{settings.dns.domain}")
     pulumi.export("database", database.serving.identifier if database.serving else None)

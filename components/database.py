@@ -61,9 +61,11 @@ class DatabaseArgs:
 class Database(pulumi.ComponentResource):
     """Subnet group, parameter groups, log groups, and one instance for each planned generation.
 
-    `serving` takes writes; `endpoint` is where services connect, also to a replica, which only reads.
+    `serving` takes writes; `endpoint` is where services connect, also to a replica, which only reads. `writable`: those
+    that follow no other, by generation.
     """
 
+    writable: dict[str, aws.rds.Instance]
     serving: aws.rds.Instance | None
     endpoint: DatabaseEndpoint | None
 
@@ -95,6 +97,7 @@ class Database(pulumi.ComponentResource):
         self._parameters = {version: self._parameter_group(version) for version in sorted(majors)}
         instances = {plan: self._instance(plan) for plan in args.plans}
         used = next((instance for plan, instance in instances.items() if plan.serving), None)
+        self.writable = {plan.generation.name: instance for plan, instance in instances.items() if plan.follows is None}
         following = any(plan.serving and plan.follows is not None for plan in args.plans)
         self.serving = None if following else used
         self.endpoint = None if used is None else DatabaseEndpoint(address=used.address, port=used.port)

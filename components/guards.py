@@ -30,6 +30,7 @@ def decide(settings: Settings, facts: Facts, own: Outputs, peer: Outputs | None)
     refuse_other_place(settings, facts, own)
     refuse_pointer_to_nothing(settings)
     refuse_flip_back(settings, facts, own)
+    refuse_freeze_of_nothing(settings, own)
     refuse_forgotten_generation(settings, facts)
     epoch = next_epoch(settings, own)
     if peer is not None:
@@ -93,6 +94,15 @@ def refuse_flip_back(settings: Settings, facts: Facts, own: Outputs) -> None:
             f"Stack {settings.stack} is serving ({'; '.join(reasons)}) and cannot go back to standby by this flag. "
             f"Nothing was changed. Set it back with `pulumi config set standby false -s {settings.stack}`; "
             "handing over to the other region is a failback, which copies the data first."
+        )
+
+
+def refuse_freeze_of_nothing(settings: Settings, own: Outputs) -> None:
+    """A promotion into a freeze would move the public name to a region that shows the crisis page."""
+    if settings.frozen and own.flag("standby") is not False:
+        raise pulumi.RunError(
+            f"Stack {settings.stack} is to be frozen, but its last deployment did not leave it serving. Nothing was "
+            f"changed. Let it serve first: `pulumi config set frozen false -s {settings.stack}`."
         )
 
 

@@ -12,7 +12,7 @@ from components.workloads import HEALTH_PATH, ServiceSpec
 
 # TLS 1.3 with 1.2 for older phones; nothing below.
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
-# Rules 1 to 99 belong to the takeover (1) and the crisis page (10): see takeover.py.
+# Rules 1 to 99 belong to the takeover (1), a freeze (5) and the crisis page (10): see takeover.py.
 FIRST_FORWARDING_PRIORITY = 100
 
 
@@ -43,7 +43,7 @@ class LoadBalancer(pulumi.ComponentResource):
     """Application load balancer whose forwarding rules exist all the time, also while nothing runs.
 
     A target group that no rule names is never health-checked, so the rules cannot wait for the promotion. What changes
-    then are the two rules above them, in takeover.py.
+    then are the rules above them, in takeover.py.
     """
 
     arn: pulumi.Output[str]

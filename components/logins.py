@@ -21,13 +21,14 @@ class LoginsArgs:
     """One group of services. `passwords` and `secrets` (ids, which are ARNs) by service.
 
     `database` and `database_resource_id` (AWS's own id) are None while there is no database: then the secrets name
-    no host and no role is made. `schema_owner` migrates the schema and may belong to another group. `after`: what the
-    group has to wait for.
+    no host and no role is made; nor is one made while `frozen`, because that would unlock it (see fences.py).
+    `schema_owner` migrates the schema and may belong to another group. `after`: what the group has to wait for.
     """
 
     database_name: str
     database: DatabaseEndpoint | None
     database_resource_id: pulumi.Input[str] | None
+    frozen: bool
     passwords: Mapping[str, pulumi.Input[str]]
     secrets: Mapping[str, pulumi.Input[str]]
     schema_owner: str | None
@@ -39,15 +40,16 @@ class LoginsArgs:
 
 
 class Logins(pulumi.ComponentResource):
-    """`ready`: what the services of the group wait for."""
+    """`ready`: what the services of the group wait for; `values`: those of the secrets alone."""
 
     def __init__(self, name: str, args: LoginsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("platform:database:Logins", name, {}, opts)
         self._name = name
         self._args = args
         versions = {service: self._value(service) for service in args.passwords}
-        self.ready: list[pulumi.Resource] = list(versions.values())
-        if args.database_resource_id is not None and versions:
+        self.values: list[pulumi.Resource] = list(versions.values())
+        self.ready: list[pulumi.Resource] = list(self.values)
+        if args.database_resource_id is not None and versions and not args.frozen:
             self.ready.append(self._roles(versions, args.database_resource_id))
         self.register_outputs({})
 

@@ -32,6 +32,7 @@ class MonitoringArgs:
     tags: naming.Tags
     region: str
     standby: bool
+    frozen: bool
     topics: Topics
     health_check_region: str
     health_check_topics: Topics
@@ -101,9 +102,9 @@ class Monitoring(pulumi.ComponentResource):
     def _serving(self) -> list[Watch]:
         args = self._args
         return [
-            *watches.services(args.specs, args.standby, args.cluster_name),
-            *watches.entrance(args.entrance, args.specs, args.standby),
-            *watches.queue(args.queue),
+            *watches.services(args.specs, args.standby, args.frozen, args.cluster_name),
+            *watches.entrance(args.entrance, args.specs, args.standby, args.frozen),
+            *watches.queue(args.queue, args.frozen),
             *watches.cache(args.cache_clusters),
             *(watches.database(args.database) if args.database else []),
         ]

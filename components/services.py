@@ -17,7 +17,7 @@ LOG_DAYS = 90
 class ServicesArgs:
     """What the services need; `key_arn` encrypts logs, secrets and recordings of the region.
 
-    `counts`: how many tasks of each service to run.
+    `counts`: how many tasks of each service to run. `frozen`: those that write run none, and nothing waits for it.
     `critical_after`: what critical services wait for beyond what their arguments name (way out, rules, logins).
     """
 
@@ -27,6 +27,7 @@ class ServicesArgs:
     region: str
     specs: Sequence[ServiceSpec]
     counts: Mapping[str, Count]
+    frozen: bool
     subnet_ids: pulumi.Input[Sequence[str]]
     security_group_id: pulumi.Input[str]
     target_group_arns: Mapping[str, pulumi.Input[str]]
@@ -265,7 +266,8 @@ def deploy(
         deployment_maximum_percent=200,
         enable_ecs_managed_tags=True,
         propagate_tags="SERVICE",
-        wait_for_steady_state=wait,
+        # What still runs a moment longer loses its sessions when the roles are locked: stopping writes comes first.
+        wait_for_steady_state=wait and not args.frozen,
         tags=dict(args.tags),
         opts=pulumi.ResourceOptions(
             parent=parent,

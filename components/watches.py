@@ -11,7 +11,7 @@ import pulumi
 
 from components.alarms import MINUTE, Audience, Missing, Watch
 from components.metrics import reading
-from components.workloads import ServiceSpec
+from components.workloads import ServiceSpec, writes
 
 BUSY_PERCENT: Final = 85
 FULL_PERCENT: Final = 90
@@ -22,6 +22,8 @@ FREE_SHARE: Final = 0.15
 GIB: Final = 1024**3
 EVICTED: Final = 1000
 OLDEST_SECONDS: Final = 15 * MINUTE
+# While frozen, what is lost soon still counts: the queue keeps messages for 14 days.
+KEPT_SECONDS: Final = 13 * 24 * 60 * MINUTE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +51,12 @@ class QueueWatch:
     dead_letters: pulumi.Input[str]
 
 
-def services(specs: Sequence[ServiceSpec], standby: bool, cluster: pulumi.Input[str]) -> list[Watch]:
+def services(specs: Sequence[ServiceSpec], standby: bool, frozen: bool, cluster: pulumi.Input[str]) -> list[Watch]:
     """Tasks, processor and memory of each service."""
-    return [watch for spec in specs for watch in _service(spec, standby, cluster)]
+    return [watch for spec in specs for watch in _service(spec, standby, frozen, cluster)]
 
 
-def _service(spec: ServiceSpec, standby: bool, cluster: pulumi.Input[str]) -> list[Watch]:
+def _service(spec: ServiceSpec, standby: bool, frozen: bool, cluster: pulumi.Input[str]) -> list[Watch]:
     by_name = {"ClusterName": cluster, "ServiceName": spec.name}
     running = Watch(
         noun=f"{spec.name}-running",
@@ -72,7 +74,7 @@ def _service(spec: ServiceSpec, standby: bool, cluster: pulumi.Input[str]) -> li
         seconds=MINUTE,
         periods=5,
         # Container Insights says nothing of a service without a running task: right at a count of 0, else the worst.
-        missing=_unless_idle(spec, standby),
+        missing=_unless_idle(spec, standby, frozen),
         follows_flag=True,
     )
     return [
@@ -105,11 +107,13 @@ def _audience(spec: ServiceSpec) -> Audience:
     return "on-call" if spec.critical else "team-lead"
 
 
-def _unless_idle(spec: ServiceSpec, standby: bool) -> Missing:
-    return "notBreaching" if standby and not spec.standby_count else "breaching"
+def _unless_idle(spec: ServiceSpec, standby: bool, frozen: bool) -> Missing:
+    """A freeze is no outage: what it stops is silent on purpose, and `dr status` says so."""
+    idle = (standby and not spec.standby_count) or (frozen and writes(spec))
+    return "notBreaching" if idle else "breaching"
 
 
-def entrance(given: Entrance, specs: Sequence[ServiceSpec], standby: bool) -> list[Watch]:
+def entrance(given: Entrance, specs: Sequence[ServiceSpec], standby: bool, frozen: bool) -> list[Watch]:
     """Answers of the load balancer and healthy targets of each group.
 
     A fixed response counts among the load balancer's own 5xx: the crisis page's 503 would hide what is wrong, so 502
@@ -117,7 +121,7 @@ def entrance(given: Entrance, specs: Sequence[ServiceSpec], standby: bool) -> li
     """
     balancer = given.load_balancer
     groups = [
-        _healthy(spec, standby, balancer, given.target_groups[spec.name])
+        _healthy(spec, standby, frozen, balancer, given.target_groups[spec.name])
         for spec in specs
         if spec.name in given.target_groups
     ]
@@ -174,7 +178,9 @@ def entrance(given: Entrance, specs: Sequence[ServiceSpec], standby: bool) -> li
     return [*groups, failing, unreachable, slow]
 
 
-def _healthy(spec: ServiceSpec, standby: bool, balancer: pulumi.Input[str], group: pulumi.Input[str]) -> Watch:
+def _healthy(
+    spec: ServiceSpec, standby: bool, frozen: bool, balancer: pulumi.Input[str], group: pulumi.Input[str]
+) -> Watch:
     return Watch(
         noun=f"{spec.name}-targets",
         section="no-healthy-target",
@@ -191,7 +197,7 @@ def _healthy(spec: ServiceSpec, standby: bool, balancer: pulumi.Input[str], grou
         seconds=MINUTE,
         periods=3,
         # Nothing is published of a group without targets: right at a count of 0, else the worst.
-        missing=_unless_idle(spec, standby),
+        missing=_unless_idle(spec, standby, frozen),
         follows_flag=True,
     )
 
@@ -273,21 +279,23 @@ def cache(clusters: Sequence[str]) -> list[Watch]:
     ]
 
 
-def queue(given: QueueWatch) -> list[Watch]:
-    """Messages that wait too long, and those that nobody could process."""
+def queue(given: QueueWatch, frozen: bool) -> list[Watch]:
+    """Messages that wait too long, and those that nobody could process. While frozen they wait on purpose."""
+    limit, told = (KEPT_SECONDS, "13 days") if frozen else (OLDEST_SECONDS, "15 minutes")
     waiting = Watch(
         noun="sync-waiting",
         section="waiting-messages",
-        wrong="The oldest message of the sync queue has waited for more than 15 minutes.",
+        wrong=f"The oldest message of the sync queue has waited for more than {told}.",
         do="See whether the sync service runs and keeps up; messages are kept for 14 days.",
         audience="team-lead",
         readings={"oldest": reading("AWS/SQS ApproximateAgeOfOldestMessage", "Maximum", QueueName=given.name)},
         comparison="GreaterThanThreshold",
-        threshold=OLDEST_SECONDS,
+        threshold=limit,
         seconds=5 * MINUTE,
         periods=3,
         # A queue that nothing has touched for six hours reports nothing, and holds nothing.
         missing="notBreaching",
+        follows_flag=True,
     )
     return [waiting, dead_letters("sync", given.dead_letters)]
 

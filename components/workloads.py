@@ -10,6 +10,8 @@ import pulumi
 HEALTH_PATH = "/health"
 # With the crisis rule off, the page can still be looked at under a path that nobody asks for by accident.
 CRISIS_PREVIEW_PATH = "/.well-known/dr/crisis-page-preview"
+# The same for what the load balancer answers to health checks while the stack is frozen.
+FROZEN_PREVIEW_PATH = "/.well-known/dr/frozen-health-preview"
 
 QueueUse = Literal["send", "receive", "none"]
 
@@ -99,6 +101,11 @@ class Count:
 
     tasks: int
     autoscaled: bool
+
+
+def writes(spec: ServiceSpec) -> bool:
+    """Whether a freeze stops it: it can change the database, the queue or recordings."""
+    return spec.needs_database or spec.queue != "none" or spec.audio == "write"
 
 
 def enough_targets(desired_count: int) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from sandbox.clock import DEFAULT_SPEED
-from scripts import console
+from scripts import console, freeze_cli
 from scripts.benchmarks.names import Benchmark
 from scripts.errors import DrError, SandboxError
 from scripts.rehearsal.faults import Fault
@@ -28,6 +28,7 @@ Examples:
     dr status                      who serves, what would be lost now, what is wrong
     dr promote                     what a promotion would do; nothing is changed
     dr promote --apply             the primary region is lost: let the standby serve
+    dr freeze --apply              data is being damaged: stop all writes
     dr rehearse region-loss        live through that loss on this machine
     dr sandbox start               an emulated AWS for work by hand
     dr bootstrap --apply           once for an account: what must exist before any stack
@@ -120,6 +121,10 @@ def promote(
         interactive=sys.stdin.isatty(),
     )
     task.run(stack, options)
+
+
+app.command()(freeze_cli.freeze)
+app.command()(freeze_cli.thaw)
 
 
 @app.command()

@@ -43,6 +43,7 @@ class View:
     stack: str
     region: str
     standby: bool | None = None
+    frozen: bool = False
     epoch: int | None = None
     began: datetime | None = None  # the first deployment
     deployed_at: datetime | None = None  # the last one
@@ -54,7 +55,7 @@ class View:
 
     @property
     def role(self) -> str:
-        return {None: "unknown", True: "standing by", False: "serving"}[self.standby]
+        return "frozen" if self.frozen else {None: "unknown", True: "standing by", False: "serving"}[self.standby]
 
     @property
     def since(self) -> tuple[datetime, str] | None:
@@ -161,6 +162,7 @@ def _state(site: Site, view: View) -> None:
         view.wrong.append("its state has no outputs: never deployed, or lost")
         return
     view.standby, view.epoch = bool(outputs.get("standby")), int(outputs.get("epoch", 0))
+    view.frozen = outputs.get("frozen") is True
     view.began = _moment(leftovers.began(document))
     view.deployed_at = _moment(document["deployment"].get("manifest", {}).get("time"))
     if left := leftovers.find(document):
@@ -267,6 +269,8 @@ def _wrong(status: Status) -> Iterator[tuple[str, str]]:
                 yield view.stack, f"was deployed as serving, but {newest.stack} has the newer epoch {newest.epoch}"
     yield from (("", text) for text in _old_data(status))
     for view in status.views:
+        if view.frozen:
+            yield view.stack, "frozen: people see the crisis page and nobody writes; `dr thaw` lets it go on"
         by_reason: dict[str, list[str]] = {}
         for what, why in view.silent.items():
             by_reason.setdefault(why, []).append(what)
@@ -297,7 +301,8 @@ def show(status: Status) -> None:
         console.plain(f"{status.domain}: nobody serves")
     else:
         since = " since {:%Y-%m-%d %H:%M} UTC ({})".format(*serving.since) if serving.since else ""
-        console.plain(f"{status.domain}: served by {serving.stack} ({serving.region}){since}, epoch {serving.epoch}")
+        how = "frozen at" if serving.frozen else "served by"
+        console.plain(f"{status.domain}: {how} {serving.stack} ({serving.region}){since}, epoch {serving.epoch}")
     for view in status.views:
         deployed = f"last deployed {view.deployed_at:%Y-%m-%d %H:%M} UTC" if view.deployed_at else ""
         seen = "; ".join(filter(None, (deployed, ", ".join(view.databases), ", ".join(view.services))))
@@ -346,6 +351,7 @@ def document(status: Status) -> dict[str, Any]:
                 "stack": view.stack,
                 "region": view.region,
                 "role": view.role,
+                "frozen": view.frozen,
                 "epoch": view.epoch,
                 "deployed_at": view.deployed_at,
                 "databases": view.databases,

@@ -66,9 +66,37 @@ MUTANTS = (
     Mutant(
         "takes over before the services are healthy",
         "components/takeover.py",
-        "[] if args.standby else [self._gate()]",
+        "[] if args.gate is None else [self._gate(args.gate)]",
         "[]",
         "components/test_takeover.py::test_everything_that_moves_people_waits_for_the_gate",
+    ),
+    Mutant(
+        "locks the roles before the services stop",
+        "__main__.py",
+        "after=list(deployed.values()) if settings.frozen else [*taken_over, *standard_logins.values],",
+        "after=taken_over,",
+        "components/test_freeze.py::test_a_freeze_comes_in_its_order",
+    ),
+    Mutant(
+        "stops the services before anybody sees the crisis page",
+        "__main__.py",
+        "                *page_shown,\n",
+        "",
+        "components/test_freeze.py::test_a_freeze_comes_in_its_order",
+    ),
+    Mutant(
+        "lets health checks meet the crisis page while it freezes",
+        "components/takeover.py",
+        "self._crisis_rule([*gate, self._frozen_rule([])])",
+        "self._crisis_rule(gate); self._frozen_rule([crisis])",
+        "components/test_freeze.py::test_a_freeze_comes_in_its_order",
+    ),
+    Mutant(
+        "unlocks the roles with a deployment while frozen",
+        "components/logins.py",
+        " and versions and not args.frozen:",
+        " and versions:",
+        "components/test_freeze.py::test_while_frozen_every_generation_is_fenced_and_no_role_is_set",
     ),
     Mutant(
         "takes the copy that was made last for the newest",

@@ -15,7 +15,7 @@ from components.settings.database import DatabaseSettings, GenerationSettings
 from components.settings.network import DnsSettings, NetworkSettings, PeerSettings
 from components.settings.services import ServiceSettings
 from components.witness import WITNESS_PATH
-from components.workloads import CRISIS_PREVIEW_PATH, HEALTH_PATH
+from components.workloads import CRISIS_PREVIEW_PATH, FROZEN_PREVIEW_PATH, HEALTH_PATH
 
 
 class Settings(Frozen):
@@ -30,6 +30,16 @@ class Settings(Frozen):
     )
     peer: PeerSettings
     standby: Flag = Field(description="`true`: pilot light, `false`: serving. From `false` back to `true` is refused")
+    frozen: Flag = Field(
+        default=False,
+        description="`true`: nobody writes. People see the crisis page, what writes runs no task, and the database's "
+        "roles are locked. `dr freeze` and `dr thaw` set it",
+    )
+    thaw_counts: Annotated[dict[str, Annotated[int, Field(ge=0)]], Form("tasks by service")] = Field(
+        default={},
+        description="How many tasks each service ran when it was frozen: what a thaw starts. `dr freeze` writes it, "
+        "`dr thaw` removes it",
+    )
     protects: Annotated[Slug, Form("the name in `peer.stack`")] | None = Field(
         default=None,
         description="The stack that this one sends its data and copies to, whether it serves or stands by",
@@ -114,6 +124,16 @@ class Settings(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _only_what_serves_is_frozen(self) -> Self:
+        if self.frozen and self.standby:
+            raise ValueError("frozen: true is for a stack that serves; while standby: true nobody writes")
+        unknown = sorted(self.thaw_counts.keys() - {service.name for service in self.services})
+        if unknown:
+            known = ", ".join(service.name for service in self.services)
+            raise ValueError(f"thawCounts: {', '.join(unknown)} is no service; allowed: {known}")
+        return self
+
+    @model_validator(mode="after")
     def _source_is_the_peers(self) -> Self:
         arn, base = self.database.standby_source_arn, naming.physical(self.peer.short_name, "rds")
         begin = f"arn:aws:rds:{self.peer.region}:{self.account_id}:db:{base}"
@@ -160,7 +180,9 @@ class Settings(Frozen):
     @model_validator(mode="after")
     def _every_path_is_reached(self) -> Self:
         """The load balancer takes the first rule that matches, in the order of the services."""
-        earlier = dict.fromkeys((HEALTH_PATH, WITNESS_PATH, CRISIS_PREVIEW_PATH), "the platform itself")
+        earlier = dict.fromkeys(
+            (HEALTH_PATH, WITNESS_PATH, CRISIS_PREVIEW_PATH, FROZEN_PREVIEW_PATH), "the platform itself"
+        )
         for service in self.services:
             if service.path is None:
                 continue

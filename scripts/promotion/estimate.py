@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scripts.promotion.record import measured_minutes
+from scripts.promotion.record import PROMOTIONS, measured_minutes
 from scripts.rehearsal import chain
 from scripts.rehearsal.sources import Source
 
@@ -20,7 +20,7 @@ class Estimate:
 def promotion(stack: str, source: Source | None) -> Estimate:
     """The last measured one on AWS from the same source, else the sum of the waits that AWS imposes, as the sandbox's
     clock models them. `source`: of the data; None where the database is there already."""
-    measured = None if source is None else measured_minutes(stack, source)
+    measured = None if source is None else measured_minutes(PROMOTIONS, stack, source)
     if measured is not None:
         basis = f"measured: `pulumi up` of the last promotion of this stack on AWS with {source}, from this machine"
         return Estimate(measured, basis)

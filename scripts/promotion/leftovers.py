@@ -15,7 +15,7 @@ from typing import Any
 from scripts.pulumi_cli import split_urn
 
 Document = dict[str, Any]
-CREATING = "creating"
+CREATING, UPDATING = "creating", "updating"
 # AWS never tells it, so the state must not claim to know it: an adopted database still has the password of its copy.
 UNREADABLE = ("password",)
 
@@ -52,6 +52,12 @@ def others_pending(document: Document) -> list[str]:
         for operation in _operations(document)
         if operation["type"] != CREATING
     ]
+
+
+def half_updated(document: Document, kinds: tuple[str, ...]) -> list[Leftover]:
+    """What of these types was being updated: AWS may have done it or not, and the state says what was before."""
+    pending = [operation["resource"] for operation in _operations(document) if operation["type"] == UPDATING]
+    return [found for found in map(_leftover, pending) if found.kind in kinds]
 
 
 def repaired(document: Document, adopted: Mapping[str, str], dropped: set[str]) -> Document:

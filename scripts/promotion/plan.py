@@ -1,4 +1,4 @@
-"""What `pulumi up` would do with the flag flipped, and whether a promotion may do it."""
+"""What `pulumi up` would do with a changed stack file, and whether a command may do it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from typing import Any
 from scripts import console
 from scripts.errors import RefusedError
 from scripts.promotion.estimate import Estimate
-from scripts.promotion.preflight import Before
 from scripts.promotion.site import Site
 from scripts.pulumi_cli import split_urn
+
+Command = tuple[str, ...]  # what follows `pulumi config`
 
 UNCHANGED = ("same", "read", "refresh")
 TAKING_AWAY = ("delete", "replace")
@@ -41,36 +42,40 @@ class Plan:
         return {"steps": self.steps, "losses": self.losses, "warnings": self.warnings}
 
 
-def preview(site: Site) -> Plan:
-    """By a copy of the stack's file. Raises RefusedError, in its words, for what the program refuses."""
+def preview(site: Site, noun: str, changes: Sequence[Command], may_go: Sequence[str] = ()) -> Plan:
+    """By a copy of the stack's file with `changes`. `noun`: what is planned; `may_go`: types that are no loss.
+
+    Raises RefusedError, in its words, for what the program refuses.
+    """
     stack = site.stack.stack
-    with tempfile.TemporaryDirectory(prefix="dr-promote-") as directory:
+    with tempfile.TemporaryDirectory(prefix="dr-preview-") as directory:
         file = Path(directory) / site.stack.file.name
         shutil.copy2(site.stack.file, file)
         given = ("--stack", stack, "--config-file", str(file))
-        site.cli.run("config", "set", "standby", "false", *given)
+        for change in changes:
+            site.cli.run("config", *change, *given)
         outcome = site.cli.run("preview", "--json", *given, check=False)
     if not outcome.ok:
         said = _said(outcome.stdout) or outcome.tail()
-        raise RefusedError(f"The program refuses this promotion. Nothing was changed.\n{said}")
-    return read(outcome.stdout)
+        raise RefusedError(f"The program refuses this {noun}. Nothing was changed.\n{said}")
+    return read(outcome.stdout, may_go)
 
 
-def read(document: str) -> Plan:
-    """`pulumi preview --json` in numbers, and what it would take away."""
+def read(document: str, may_go: Sequence[str] = ()) -> Plan:
+    """`pulumi preview --json` in numbers, and what it would take away, apart from the types in `may_go`."""
     found: Mapping[str, Any] = json.loads(document)
     done = [step for step in found.get("steps") or [] if step["op"] not in UNCHANGED]
     losses = []
     for step in done:
         kind, name = split_urn(step["urn"])
-        if step["op"] in TAKING_AWAY and kind not in MAY_BE_REPLACED:
+        if step["op"] in TAKING_AWAY and kind not in (*MAY_BE_REPLACED, *may_go):
             losses.append(f"{step['op']} {name} ({kind})")
     warnings = [entry["message"].strip() for entry in found.get("diagnostics") or [] if entry["severity"] == "warning"]
     return Plan(dict(Counter(step["op"] for step in done)), losses, warnings)
 
 
-def show(plan: Plan, before: Before, expected: Estimate) -> None:
-    """For people: what would be done, how long it takes, and what is lost."""
+def show(plan: Plan, expected: Estimate) -> None:
+    """For people: what would be done, and how long it takes."""
     steps = ", ".join(f"{count} to {what}" for what, count in plan.steps.items()) or "nothing to do"
     console.note(f"plan: {steps}")
     for text in plan.warnings:
@@ -78,21 +83,17 @@ def show(plan: Plan, before: Before, expected: Estimate) -> None:
     for text in plan.losses:
         console.warn(f"the plan would {text}")
     console.note(f"expected: about {expected.minutes:.0f} minutes ({expected.basis})")
-    console.note(f"data: {before.data.told() if before.data else before.without_data}")
-    if before.left:
-        names = ", ".join(item.name for item in before.left)
-        console.note(f"left by an interrupted promotion, adopted or made again with --apply: {names}")
 
 
-def refuse_losses(plan: Plan, stack: str) -> None:
-    """A promotion only adds: whatever it took away could not be brought back. A person can look at it and decide."""
+def refuse_losses(plan: Plan, stack: str, noun: str) -> None:
+    """Such a change only adds: whatever it took away could not be brought back. A person can look and decide."""
     if not plan.losses:
         return
     raise RefusedError(
-        f"The plan would {', '.join(plan.losses)}. A promotion deletes and replaces nothing. Nothing was changed.",
-        "Stack file, program or state are not what was deployed: set back what differs. To look at it: `pulumi config "
-        f"set standby false -s {stack}`, then `pulumi preview --diff -s {stack}`. If it is meant, do it by hand: "
-        f"`pulumi up -s {stack}`. If it is not: `pulumi config set standby true -s {stack}`.",
+        f"The plan would {', '.join(plan.losses)}. A {noun} deletes and replaces nothing. Nothing was changed.",
+        "Stack file, program or state are not what was deployed: set back what differs. To look at it: make the change "
+        f"of the stack's file by hand, then `pulumi preview --diff -s {stack}`. If it is meant: `pulumi up -s "
+        f"{stack}`. If it is not, undo the change of the file.",
     )
 
 

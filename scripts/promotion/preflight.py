@@ -63,8 +63,8 @@ def look(site: Site, primary_is_lost: bool) -> Before:
     """Everything that is known before the preview. Nothing is changed."""
     before = Before()
     checks: dict[str, Check] = {
-        "credentials": lambda: _credentials(site, before),
-        "lock": lambda: _lock(site, before),
+        "credentials": lambda: credentials(site, before),
+        "lock": lambda: lock(site, before),
         "state": lambda: _state(site, before),
         "keys": lambda: _keys(site),
         "certificate": lambda: _certificate(site),
@@ -89,7 +89,7 @@ def _advised(site: Site) -> list[Finding]:
     return found
 
 
-def _credentials(site: Site, before: Before) -> list[Finding]:
+def credentials(site: Site, before: Before) -> list[Finding]:
     account, arn, before.now = site.caller()
     if account != site.stack.account:
         said = f"These credentials ({arn}) belong to account {account}; {site.stack.stack} is in {site.stack.account}."
@@ -97,16 +97,16 @@ def _credentials(site: Site, before: Before) -> list[Finding]:
     return [findings.ok("credentials", f"{arn} in {site.region}")]
 
 
-def _lock(site: Site, before: Before) -> list[Finding]:
-    """One that a dead process of this machine left is removed when the promotion is applied; another forbids it."""
+def lock(site: Site, before: Before) -> list[Finding]:
+    """One that a dead process of this machine left is removed when the change is applied; another forbids it."""
     found = []
-    for lock in site.locks():
-        if locks.ours_and_dead(lock):
-            before.dead_locks.append(lock)
-            said = f"held by {lock.holder}, which is this machine and has ended: it will be removed"
+    for held in site.locks():
+        if locks.ours_and_dead(held):
+            before.dead_locks.append(held)
+            said = f"held by {held.holder}, which is this machine and has ended: it will be removed"
             found.append(findings.warning("lock", said))
         else:
-            found.append(findings.refused("lock", *locks.refusal(lock, site.stack.stack), LockedError))
+            found.append(findings.refused("lock", *locks.refusal(held, site.stack.stack), LockedError))
     return found or [findings.ok("lock", "free")]
 
 
@@ -120,6 +120,9 @@ def _state(site: Site, before: Before) -> list[Finding]:
             f"new is made in peace time: `pulumi up -s {site.stack.stack}` with standby true."
         )
         return [findings.refused("state", said, hint)]
+    if outputs.get("frozen"):
+        said = f"{site.stack.stack} serves and is frozen: there is nothing to promote."
+        return [findings.refused("state", said, f"`dr thaw -s {site.stack.stack}` lets people write again.")]
     before.standby = bool(outputs.get("standby"))
     before.epoch = int(outputs["epoch"]) if "epoch" in outputs else None
     before.left = leftovers.find(document)

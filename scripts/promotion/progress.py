@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +19,10 @@ from scripts.promotion.adoption import DATABASE
 from scripts.promotion.record import Record
 from scripts.pulumi_cli import EngineEvent, split_urn
 
+ENGINE = "engine"
 # In the order in which they end when all goes well.
-STEPS = {
-    "engine": "preview, and start of the update",
+PROMOTION = {
+    ENGINE: "preview, and start of the update",
     "copies": "no more copies of the primary",
     "database": "database",
     "logins": "the critical services' logins",
@@ -43,6 +44,14 @@ LOOK_EVERY = 0.25  # real seconds
 SHOWN_AT_ONCE = 4
 
 
+@dataclass(frozen=True)
+class Steps:
+    """The steps of an update: their titles in order, and the one that an operation (type, name) belongs to."""
+
+    titles: Mapping[str, str]
+    of: Callable[[str, str], str]
+
+
 @dataclass
 class Operation:
     """One operation on one resource; moments in epoch seconds."""
@@ -60,10 +69,10 @@ class Operation:
 class Progress:
     """Takes in the engine's events on its thread, shows them on another. `expected`: minutes until all is done."""
 
-    def __init__(self, critical: frozenset[str], expected: float, record: Record) -> None:
+    def __init__(self, steps: Steps, expected: float, record: Record) -> None:
         self.started = time.time()
         self.operations: list[Operation] = []
-        self._critical = critical
+        self._steps = steps
         self._expected = expected
         self._record = record
         self._lock = threading.Lock()
@@ -83,7 +92,7 @@ class Progress:
         kind, name = split_urn(metadata["urn"])
         if metadata["op"] in NOTHING_DONE or kind.startswith(("platform:", "pulumi:")):
             return
-        operation = Operation(metadata["urn"], kind, name, metadata["op"], step_of(kind, name, self._critical), t)
+        operation = Operation(metadata["urn"], kind, name, metadata["op"], self._steps.of(kind, name), t)
         with self._lock:
             self.operations.append(operation)
         self._record.add("begun", operation=operation.what, type=kind, name=name, step=operation.step)
@@ -111,7 +120,7 @@ class Progress:
 
     def span(self, step: str) -> tuple[float | None, float | None]:
         """When a step began, and when the last of what began in it ended; None while something of it runs."""
-        if step == "engine":
+        if step == ENGINE:
             return self.started, min((found.start for found in list(self.operations)), default=None)
         found = self.of_step(step)
         ends = [operation.end for operation in found if operation.end is not None and not operation.failed]
@@ -134,7 +143,7 @@ class Progress:
 
     def render(self, now: float) -> RenderableType:
         shown = Table(show_edge=False, pad_edge=False, box=None, show_header=False)
-        for step, title in STEPS.items():
+        for step, title in self._steps.titles.items():
             shown.add_row(*self._row(step, title, now))
         working = ", ".join(f"{found.what} {found.name}" for found in self.running()[:SHOWN_AT_ONCE])
         left = self._expected - self.minutes(now)
@@ -165,11 +174,16 @@ class Progress:
         self._say_news(console, said)
 
     def _say_news(self, console: Console, said: set[str]) -> None:
-        for step, title in STEPS.items():
+        for step, title in self._steps.titles.items():
             for word, moment in zip(("begins", "done"), self.span(step), strict=True):
                 if moment is not None and f"{step} {word}" not in said:
                     said.add(f"{step} {word}")
                     console.print(f"  {self.minutes(moment):6.1f} min  {word:6} {title}", markup=False)
+
+
+def promotion(critical: frozenset[str]) -> Steps:
+    """Of a promotion, with the names of its critical services."""
+    return Steps(PROMOTION, lambda kind, name: step_of(kind, name, critical))
 
 
 def step_of(kind: str, name: str, critical: frozenset[str]) -> str:

@@ -1,8 +1,8 @@
 """Continues what an interrupted promotion left: removes its own dead lock, adopts what was being created, and lets the
 state know of a replica that was promoted meanwhile.
 
-No full refresh: that would read every resource, IAM, Route 53 and bucket configuration among them. Only what is adopted
-or was promoted is read again, by its URN.
+No full refresh: that would read every resource, IAM, Route 53 and bucket configuration among them. Only what is
+adopted, was promoted or was being changed by a freeze is read again, by its URN.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from scripts.promotion.site import Site
 
 LOOK_EVERY = 2.0  # real seconds
 PATIENCE_MINUTES = 240.0  # what the program gives a restore
+# An interrupted update of these is read again: whoever goes back to what was before would find nothing to change.
+READ_AGAIN = ("aws:ecs/service:Service", "aws:lb/listenerRule:ListenerRule", "aws:appautoscaling/target:Target")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Recovery:
                 self._rewrite(leftovers.repaired(document, adopted, dropped), adopted)
             for item in promoted:
                 console.note(f"{item.inputs['identifier']} follows no other database any more: read again")
-            self._read_again({*adopted, *(item.urn for item in promoted)})
+            updating = leftovers.half_updated(document, READ_AGAIN)
+            self._read_again({*adopted, *(item.urn for item in (*promoted, *updating))})
             return Recovered(
                 adopted,
                 [item.name for item in left if item.urn in dropped],

@@ -29,6 +29,7 @@ from scripts.pulumi_cli import PulumiCli
 if TYPE_CHECKING:
     from types_boto3_rds.type_defs import DBInstanceTypeDef
 
+LONG = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=3, read_timeout=150)
 # One attempt more than necessary: a region that does not answer must not hold up what another one can do.
 SHORT = Config(retries={"mode": "standard", "total_max_attempts": 2}, connect_timeout=3, read_timeout=8)
 
@@ -42,12 +43,17 @@ class Site:
         self.region = stack.region
         variables = {**environment, backend.VARIABLE: backend.chosen(project, environment)}
         self.clients = Clients(variables, SHORT)
+        self._patient = Clients(variables, LONG)
         self.cli = PulumiCli(project.directory, variables)
         self.elsewhere = environment.get("AWS_ENDPOINT_URL")  # set where AWS is not the real one
 
     def client(self, service: str) -> Any:
         """A client in the own region; there is no other one here."""
         return self.clients.get(service, self.region)
+
+    def patient_client(self, service: str) -> Any:
+        """One that waits as long as a function may run, and never asks a second time by itself."""
+        return self._patient.get(service, self.region)
 
     # -- who and when -------------------------------------------------------------------------------------------
     def caller(self) -> tuple[str, str, datetime]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ LOOK_EVERY = 2.0
 PEOPLE = ("public name", "critical paths")  # what people in distress meet
 
 
+Look = Callable[[], tuple[bool, str]]
+
+
 @dataclass(frozen=True)
 class Check:
     """One thing that must hold, and what shows it."""
@@ -34,8 +37,14 @@ class Check:
 
 
 def verify(site: Site, patience: float = PATIENCE, wait: Callable[[float], None] = time.sleep) -> list[Check]:
-    """All checks; those that do not hold yet are repeated until they do or `patience` ends."""
-    checks = _checks(site)
+    """All checks of a promotion."""
+    return hold(_checks(site), patience, wait)
+
+
+def hold(
+    checks: Mapping[str, Look], patience: float = PATIENCE, wait: Callable[[float], None] = time.sleep
+) -> list[Check]:
+    """All of these; those that do not hold yet are repeated until they do or `patience` ends."""
     held: dict[str, Check] = {}
     deadline = time.monotonic() + patience
     while True:
@@ -68,18 +77,15 @@ def judged_served(checks: list[Check]) -> Check:
     return Check("served", bool(asked) and not said, "; ".join(said))
 
 
-Look = Callable[[], tuple[bool, str]]
-
-
 def _checks(site: Site) -> dict[str, Look]:
     return {
         "state": lambda: _state(site),
-        "database": lambda: _database(site),
-        "tasks": lambda: _tasks(site),
-        "targets": lambda: _targets(site),
+        "database": lambda: database(site),
+        "tasks": lambda: tasks(site),
+        "targets": lambda: targets(site),
         "witness": lambda: _witness(site),
-        "public name": lambda: _public_name(site),
-        "critical paths": lambda: _critical_paths(site),
+        "public name": lambda: public_name(site),
+        "critical paths": lambda: critical_paths(site),
     }
 
 
@@ -96,7 +102,7 @@ def _state(site: Site) -> tuple[bool, str]:
     return outputs.get("standby") is False, f"standby {outputs.get('standby')}, epoch {outputs.get('epoch')}"
 
 
-def _database(site: Site) -> tuple[bool, str]:
+def database(site: Site) -> tuple[bool, str]:
     generation = site.settings.serving_generation
     if generation is None:
         return False, "database.serving names no generation"
@@ -110,7 +116,7 @@ def _database(site: Site) -> tuple[bool, str]:
     return status == "available" and protected, f"{name} ({found['DbiResourceId']}) is {status}, {ours}"
 
 
-def _tasks(site: Site) -> tuple[bool, str]:
+def tasks(site: Site) -> tuple[bool, str]:
     """All services run what they should: a standard one that fails is a partial success, which is a failure."""
     described = running.services(site)
     told = ", ".join(f"{entry['serviceName']} {entry['runningCount']}/{entry['desiredCount']}" for entry in described)
@@ -118,7 +124,7 @@ def _tasks(site: Site) -> tuple[bool, str]:
     return bool(described) and not short, told or "there is no service"
 
 
-def _targets(site: Site) -> tuple[bool, str]:
+def targets(site: Site) -> tuple[bool, str]:
     elb = site.client("elbv2")
     held, told = True, []
     for service in site.settings.services:
@@ -135,15 +141,15 @@ def _targets(site: Site) -> tuple[bool, str]:
 
 def _witness(site: Site) -> tuple[bool, str]:
     answer = public.get(f"https://{site.stack.domain}{WITNESS_PATH}")
-    return answer.status == 200 and TAKEN_OVER in answer.text, _told(answer)
+    return answer.status == 200 and TAKEN_OVER in answer.text, answered(answer)
 
 
-def _public_name(site: Site) -> tuple[bool, str]:
+def public_name(site: Site) -> tuple[bool, str]:
     answer = public.get(f"https://{site.stack.domain}{HEALTH_PATH}")
-    return answer.healthy and answer.region == site.region, _told(answer)
+    return answer.healthy and answer.region == site.region, answered(answer)
 
 
-def _critical_paths(site: Site) -> tuple[bool, str]:
+def critical_paths(site: Site) -> tuple[bool, str]:
     """Each critical service answers for itself under its path: any answer but the balancer's or the crisis page's."""
     held, told = True, []
     for service in site.settings.services:
@@ -155,7 +161,7 @@ def _critical_paths(site: Site) -> tuple[bool, str]:
     return held, ", ".join(told)
 
 
-def _told(answer: public.Answer) -> str:
+def answered(answer: public.Answer) -> str:
     text = " ".join(answer.text.split())
     return f"{answer.status or 'no answer'}: {text[:120]}"
 

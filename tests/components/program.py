@@ -19,10 +19,12 @@ from components.stack_outputs import Outputs
 from tests.components.examples import (
     BACKUPS,
     FACTS,
+    INSTANCE,
     PROJECT,
     REPLICA,
     ROOT,
     SOUTH_AFRICA,
+    Path_,
     engine_values,
     from_source,
     settings,
@@ -45,6 +47,9 @@ SECURE = {
     "registryCredential": json.dumps({"username": "robot", "password": "pw-registry"}),
     "signingKey": "pw-signing",
 }
+# How many tasks each service of a stack runs that is frozen now.
+LIVE = 3
+RESTORED = replace(INSTANCE, identifier=f"{PROJECT}-kenya-rds-restored", generation="restored")
 # What kenya reads of south-africa.
 PEER_OUTPUTS: Mapping[str, Any] = {
     "epoch": 1.0,
@@ -57,18 +62,25 @@ PEER_OUTPUTS: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Program:
-    """A stack in one state. `source`: how the standby gets its data, where not as its file says."""
+    """A stack in one state. `source`: how the standby gets its data, where not as its file says. `frozen`: it served,
+    and is frozen now. `retained`: it has a second generation, which serves in the place of the first."""
 
     stack: str
     standby: bool
     source: str | None = None
+    frozen: bool = False
+    retained: bool = False
 
     def recorded(self) -> Recording:
         return _recorded(self)
 
     def settings(self) -> Settings:
         source = from_source(self.source) if self.source else {}
-        return settings(self.stack, {("standby",): self.standby, **source})
+        later: dict[Path_, Any] = {}
+        if self.retained:
+            generations = [{"name": "first", "origin": "empty"}, {"name": "restored", "origin": "newest"}]
+            later = {("database", "generations"): generations, ("database", "serving"): "restored"}
+        return settings(self.stack, {("standby",): self.standby, ("frozen",): self.frozen, **source, **later})
 
     async def run(self) -> None:
         """What `pulumi.run` is handed by the program, with the world outside of it replaced."""
@@ -77,13 +89,18 @@ class Program:
         with (
             patch.object(configuration, "load", lambda: (own, self._secure())),
             patch.object(facts.Reader, "read", lambda _reader: known),
-            patch.object(live_counts, "read", lambda _settings: {}),
+            patch.object(live_counts, "read", self._live),
             patch.object(stack_outputs, "read_own", self._own_outputs),
             patch.object(stack_outputs, "read_peer", self._peer_outputs),
         ):
             await _main()()
 
+    def _live(self, own: Settings) -> dict[str, int]:
+        return {service.name: LIVE for service in own.services} if self.frozen else {}
+
     def _facts(self) -> Facts:
+        if self.retained:
+            return replace(FACTS, instances=(replace(INSTANCE, identifier=f"{PROJECT}-kenya-rds"), RESTORED), copies=())
         if self.stack != SOUTH_AFRICA:
             return replace(FACTS, copies=())
         match self.source:
@@ -100,7 +117,7 @@ class Program:
 
     async def _own_outputs(self, _project: str, stack: str) -> Outputs:
         assert stack == self.stack, "the state of another stack is read"
-        return Outputs(stack, {})
+        return Outputs(stack, {"standby": False, "epoch": 1.0} if self.frozen else {})
 
     async def _peer_outputs(self, _project: str, stack: str) -> Outputs:
         assert self.stack != SOUTH_AFRICA, "the stack that must be promotable alone reads its peer"

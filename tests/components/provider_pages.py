@@ -48,7 +48,7 @@ PAGES: Final = {
     ),
     "aws:appautoscaling/target:Target": Page(
         "appautoscaling_target",
-        "maxCapacity minCapacity resourceId scalableDimension serviceNamespace tags",
+        "maxCapacity minCapacity resourceId scalableDimension serviceNamespace suspendedState tags",
         "",
         "service, resource and dimension are its identity",
     ),

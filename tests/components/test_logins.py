@@ -20,7 +20,7 @@ class Made(pulumi.CustomResource):
         super().__init__("test:index:Made", name, {}, None)
 
 
-def recorded(services: Sequence[str], *, database: bool) -> Recording:
+def recorded(services: Sequence[str], *, database: bool, frozen: bool = False) -> Recording:
     def build() -> None:
         endpoint = DatabaseEndpoint(address=pulumi.Output.from_input("db.example"), port=pulumi.Output.from_input(5432))
         logins = Logins(
@@ -29,6 +29,7 @@ def recorded(services: Sequence[str], *, database: bool) -> Recording:
                 database_name="platform",
                 database=endpoint if database else None,
                 database_resource_id="db-ABC" if database else None,
+                frozen=frozen,
                 passwords={service: f"pw-{service}" for service in services},
                 secrets={service: f"arn:{service}" for service in services},
                 schema_owner="api-gateway",
@@ -61,6 +62,12 @@ def test_values_and_roles_wait_for_what_the_group_waits_for() -> None:
 def test_without_a_database_there_are_values_and_no_roles() -> None:
     recording = recorded(["chat"], database=False)
     assert json.loads(recording.one(VERSION, "group-chat").inputs["secretString"])["host"] == "database.invalid"
+    assert recording.of(CALL) == []
+
+
+def test_while_frozen_there_are_values_and_nobody_is_unlocked() -> None:
+    recording = recorded(["chat"], database=True, frozen=True)
+    assert json.loads(recording.one(VERSION, "group-chat").inputs["secretString"])["host"] == "db.example"
     assert recording.of(CALL) == []
 
 

@@ -16,8 +16,9 @@ import pytest
 from pg8000.exceptions import DatabaseError, InterfaceError
 
 from components import naming
-from components.functions.database_roles import handler
-from components.functions.database_roles.handler import Login, Role, statements, verifier
+from tests.components.roles_source import handler
+
+Login, Role, statements, verifier = handler.Login, handler.Role, handler.statements, handler.verifier
 
 OWNER, OTHER = Role("api_gateway", "verifier-a"), Role("sync", "verifier-s")
 PASSWORDS = {"platform_admin": "word-of-master", "api_gateway": "word-of-owner", "sync": "word-of-sync"}
@@ -175,7 +176,7 @@ def test_an_unusable_secret_is_told_without_its_password(world: World) -> None:
 
 # -- events ---------------------------------------------------------------------------------------------------------
 def test_an_unknown_task_names_those_that_are_known(world: World) -> None:
-    with pytest.raises(ValueError, match=r"unknown task 'rolls'; known: roles, warm"):
+    with pytest.raises(ValueError, match=r"unknown task 'rolls'; known: lock, roles, warm"):
         handler.handler({**EVENT, "task": "rolls"}, None)
     assert world.connected == 0
 

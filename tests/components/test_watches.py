@@ -25,6 +25,7 @@ def recorded(standby: bool) -> Recording:
         tags=TAGS,
         region="us-east-1",
         standby=standby,
+        frozen=False,
         topics=TOPICS,
         health_check_region="us-east-1",
         health_check_topics=TOPICS,

@@ -16,7 +16,7 @@ from components.network import Network, NetworkArgs
 from components.replication import ReplicaArgs
 from components.services import Services, ServicesArgs, StandardServices, StandardServicesArgs
 from components.storage import Storage, StorageArgs
-from components.takeover import Takeover, TakeoverArgs
+from components.takeover import GateArgs, Takeover, TakeoverArgs
 from components.workloads import Count, QueueUse
 from tests.components.recording import ACCOUNT, Recording, record
 
@@ -126,6 +126,9 @@ class Stack:
             ),
         )
         services = self._services(network, storage, balancer)
+        gate = GateArgs(
+            cluster_name=services.cluster_name, critical=services.critical, after=services.critical_resources
+        )
         takeover = Takeover(
             "takeover",
             TakeoverArgs(
@@ -133,12 +136,11 @@ class Stack:
                 tags=TAGS,
                 region=self.region,
                 standby=self.standby,
+                frozen=False,
                 listener_arn=balancer.listener_arn,
                 page_bucket_name=storage.page_bucket_name,
-                cluster_name=services.cluster_name,
-                critical=services.critical,
                 crisis_html="<p>Call +254 722 178 177</p>",
-                after=services.critical_resources,
+                gate=None if self.standby else gate,
             ),
         )
         taken_over = [] if self.standby else takeover.done
@@ -149,7 +151,8 @@ class Stack:
                 AutoscalingArgs(
                     tags=TAGS,
                     specs=self.specs,
-                    cluster_name=services.cluster_name,
+                    cluster_name=naming.physical(self.short_name, "cluster"),
+                    frozen=False,
                     services={**services.deployed, **standard.deployed},
                     after=taken_over,
                 ),
@@ -195,6 +198,7 @@ class Stack:
                 region=self.region,
                 specs=self.specs,
                 counts=self.counts,
+                frozen=False,
                 subnet_ids=network.private_subnet_ids,
                 security_group_id=network.service_security_group_id,
                 target_group_arns=balancer.target_group_arns,

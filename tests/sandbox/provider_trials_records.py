@@ -34,9 +34,16 @@ def _target(lab: Lab) -> Trial:
         "resourceId": scaled_service(lab),
         "minCapacity": 0,
         "maxCapacity": 4,
+        "suspendedState": suspended(False),
         "tags": {"Name": "one"},
     }
-    return Trial(given, {"maxCapacity": 6, "tags": {"Name": "two"}}, {"resourceId": "service/other/other"})
+    changed = {"maxCapacity": 6, "suspendedState": suspended(True), "tags": {"Name": "two"}}
+    return Trial(given, changed, {"resourceId": "service/other/other"})
+
+
+def suspended(flag: bool) -> dict[str, bool]:
+    kinds = ("dynamicScalingInSuspended", "dynamicScalingOutSuspended", "scheduledScalingSuspended")
+    return dict.fromkeys(kinds, flag)
 
 
 @TRIALS.of("aws:appautoscaling/policy:Policy")

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import boto3
-import pg8000.native
 import pytest
 
-from components.functions.database_roles import handler
+from tests.components.roles_source import handler
 from tests.sandbox import traffic_world
+from tests.sandbox.roles_database import (
+    LATER,
+    LOGGING,
+    OWNER,
+    READER,
+    REFUSED,
+    Database,
+    available,
+    created,
+    discard,
+    function_environment,
+    names,
+)
 from tests.sandbox.traffic_world import KENYA, MASTER_PASSWORD, World, wait
 
-OWNER, READER, LATER = "api_gateway", "crisis_detection", "sync"
 # Every character that a quoting mistake would stumble over.
 AWKWARD = "new 'pass\"word' \\ $1 :name %s ü"
-LOGGING = "log-every-statement"
 SPEED = 2400.0  # modelled waits end before the servers are up
-REFUSED = pg8000.native.DatabaseError
 NO_PRIVILEGE = "42501"  # PostgreSQL's error code insufficient_privilege
 TABLE = "create table app.events (seq bigserial primary key, body text not null)"
 # All that the function may have changed, except for passwords: they get a new salt each time.
@@ -41,50 +44,6 @@ order by 1, 2, 3, 4
 """
 
 
-@dataclass
-class Database:
-    """A database instance and the secrets that lead to it."""
-
-    world: World
-    name: str
-    port: int
-    log: str
-
-    def secret(self, role: str, password: str) -> str:
-        """The login's secret, made or given this value; its id."""
-        client, secret = self.world.client("secretsmanager", KENYA), f"{self.name}/{role}"
-        login = {"host": "127.0.0.1", "port": self.port, "dbname": "platform", "username": role, "password": password}
-        try:
-            client.create_secret(Name=secret, SecretString=json.dumps(login))
-        except client.exceptions.ResourceExistsException:
-            client.put_secret_value(SecretId=secret, SecretString=json.dumps(login))
-        return secret
-
-    def set_roles(self, passwords: dict[str, str], owner: str | None = OWNER) -> dict[str, Any]:
-        """What the function answers when it is called for these roles."""
-        services = [self.secret(role, password) for role, password in passwords.items()]
-        master = self.secret("postgres", MASTER_PASSWORD)
-        return handler.handler({"task": "roles", "master": master, "services": services, "owner": owner}, None)
-
-    def run(self, statement: str, user: str = "postgres", password: str = MASTER_PASSWORD) -> list[list[Any]]:
-        """The rows of one statement in a session of its own."""
-        connection = pg8000.native.Connection(
-            user, "127.0.0.1", "platform", self.port, password, ssl_context=True, timeout=10
-        )
-        with contextlib.closing(connection):
-            return connection.run(statement) or []
-
-    def refusal(self, statement: str, user: str, password: str) -> str:
-        """PostgreSQL's error code for a statement that must not work."""
-        with pytest.raises(REFUSED) as refused:
-            self.run(statement, user, password)
-        return str(refused.value.args[0]["C"])
-
-    def logged(self) -> str:
-        """The server's log, in which every statement stands."""
-        return (self.world.directory / "databases" / self.log / "server.log").read_text()
-
-
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     with traffic_world.running(SPEED) as world:
@@ -98,30 +57,14 @@ def world() -> Iterator[World]:
         world.assert_sound()
 
 
-@contextlib.contextmanager
-def function_environment(world: World) -> Iterator[None]:
-    """Where the function's own calls go."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
-        patch.setenv("AWS_ENDPOINT_URL", world.url)
-        patch.setenv("AWS_DEFAULT_REGION", KENYA)
-        patch.setenv("AWS_ACCESS_KEY_ID", "FUNCTION-database-roles")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "fake")
-        yield
-
-
 @pytest.fixture(autouse=True)
 def _environment(world: World) -> Iterator[None]:
     with function_environment(world):
         yield
 
 
-names = (f"roles-{number}" for number in itertools.count())
-
-
 @pytest.fixture
 def database(world: World) -> Iterator[Database]:
-    """An instance as RDS hands it over: a master, an empty database, no schema."""
     found = created(world)
     yield found
     discard(found)
@@ -155,39 +98,6 @@ def restored(world: World, copy: str) -> Iterator[Database]:
     found = available(world, name)
     yield found
     discard(found)
-
-
-def created(world: World) -> Database:
-    name = next(names)
-    world.client("rds", KENYA).create_db_instance(
-        DBInstanceIdentifier=name,
-        DBInstanceClass="db.t4g.medium",
-        Engine="postgres",
-        EngineVersion="17.5",
-        AllocatedStorage=20,
-        MasterUsername="postgres",
-        MasterUserPassword=MASTER_PASSWORD,
-        DBName="platform",
-        DBParameterGroupName=LOGGING,
-    )
-    return available(world, name)
-
-
-def available(world: World, name: str) -> Database:
-    rds = world.client("rds", KENYA)
-
-    def ready() -> dict[str, Any] | None:
-        (found,) = rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"]
-        return dict(found) if found["DBInstanceStatus"] == "available" else None
-
-    found = wait(ready, 30, f"{name} to be available")
-    assert found is not None
-    return Database(world, name, int(found["Endpoint"]["Port"]), found["DbiResourceId"])
-
-
-def discard(database: Database) -> None:
-    rds = database.world.client("rds", KENYA)
-    rds.delete_db_instance(DBInstanceIdentifier=database.name, SkipFinalSnapshot=True)
 
 
 def test_on_an_empty_database_the_owner_migrates_and_the_others_work_with_rows(database: Database) -> None:

@@ -118,6 +118,29 @@ def test_a_load_moves_the_count_within_the_bounds_and_nothing_else_does(scaled: 
     ]
 
 
+def test_suspended_scaling_leaves_the_count_alone_and_stays_so_until_it_is_taken_back(scaled: Scaled) -> None:
+    resource = scaled.service("frozen", 3)
+    scaled.register(resource, 2, 8)
+    scaled.follow(resource)
+    kinds = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
+    scaled.register(resource, 0, 8, SuspendedState=dict.fromkeys(kinds, True))
+    scaled.ecs.update_service(cluster="main", service="frozen", desiredCount=0)
+    scaled.load("frozen", 5)
+    assert scaled.count("frozen") == 0
+    scaled.register(resource, 0, 7)
+    scaled.load("frozen", 5)
+    assert scaled.count("frozen") == 0
+    scaled.register(resource, 0, 8, SuspendedState={"DynamicScalingOutSuspended": False})
+    scaled.load("frozen", 5)
+    assert scaled.count("frozen") == 5
+    scaled.load("frozen", 1)
+    assert scaled.count("frozen") == 5, "taking tasks away is still suspended"
+    (found,) = scaled.scaling.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[resource])[
+        "ScalableTargets"
+    ]
+    assert found["SuspendedState"] == {kind: kind != "DynamicScalingOutSuspended" for kind in kinds}
+
+
 def test_a_target_takes_its_policies_with_it(scaled: Scaled) -> None:
     resource = scaled.service("leaving", 1)
     scaled.register(resource, 1, 2)

@@ -142,6 +142,7 @@ class Cli:
         self.documents: list[dict[str, Any]] = []
         self.codes: dict[str, int] = {}
         self.said: dict[str, str] = {}
+        self.keys: set[str] = set()
 
     def run(self, *arguments: str, check: bool = True) -> Outcome:
         self.commands.append(arguments)
@@ -154,6 +155,9 @@ class Cli:
 
     def watch(self, *arguments: str, **_: Any) -> Outcome:
         return self.run(*arguments)
+
+    def config_keys(self, stack: str) -> set[str]:
+        return self.keys
 
     def set_plain(self, stack: str, key: str, value: str) -> None:
         self.commands.append(("config", "set", stack, key, value))
@@ -198,6 +202,9 @@ class MadeUp(Site):
 
     def client(self, service: str) -> Any:
         return Client(service, self.answers, self.calls)
+
+    def patient_client(self, service: str) -> Any:
+        return self.client(service)
 
     def locks(self) -> list[Lock]:
         return list(self.held)

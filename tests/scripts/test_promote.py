@@ -50,7 +50,7 @@ def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUp:
     monkeypatch.setattr(public, "get", lambda *_: SILENCE)
     monkeypatch.setattr(public, "request", lambda *_: public.Answer(200, ""))
     monkeypatch.setattr(record, "PROMOTIONS", tmp_path / "promotions")
-    monkeypatch.setattr(Record, "new", classmethod(lambda cls, stack: cls(tmp_path / "promotions" / f"1-{stack}")))
+    monkeypatch.setattr(Record, "new", classmethod(lambda cls, stack, root: cls(root / f"1-{stack}")))
     monkeypatch.setattr(verification, "verify", lambda _: [Check("public name", True, "200")])
     monkeypatch.setattr(verification, "served", lambda *_: Check("served", False, "public name: 503"))
     made = MadeUp(tmp_path)
@@ -89,7 +89,7 @@ def test_a_dry_run_changes_nothing(site: MadeUp, capsys: pytest.CaptureFixture[s
 def test_applied_it_flips_deploys_verifies_and_writes_down(site: MadeUp, capsys: pytest.CaptureFixture[str]) -> None:
     promotion(site).apply()
     assert site.cli.commands[-1] == ("up", "--stack", STACK, "--yes")
-    assert ("config", "set", STACK, "standby", "false") in site.cli.commands
+    assert ("config", "set", "standby", "false", "--stack", STACK) in site.cli.commands
     written = result(site)
     assert (written["ok"], written["exit_code"], written["resumed"]) == (True, 0, False)
     kinds = [event["kind"] for event in events()]
@@ -225,6 +225,12 @@ def set_to(**values: Any) -> Callable[[MadeUp], None]:
     return apply
 
 
+def frozen() -> dict[str, Any]:
+    found = state(standby=False)
+    found["deployment"]["resources"][0]["outputs"]["frozen"] = True
+    return found
+
+
 def test_all_is_well(site: MadeUp) -> None:
     told = looked(site)
     assert told.pop("database") == ["warning", "ok"]  # that it will protect nobody
@@ -259,6 +265,7 @@ def empty(noun: str) -> Callable[[MadeUp], None]:
         (change(sts__get_caller_identity={"Account": "9", "Arn": "a"}), "credentials", CredentialsError, "account 9"),
         (set_to(held=[lock(host="laptop")]), "lock", LockedError, "on laptop"),
         (set_to(document={}), "state", RefusedError, "never deployed"),
+        (set_to(document=frozen()), "state", RefusedError, "is frozen: there is nothing to promote"),
         (
             change(kms__describe_key={"KeyMetadata": {"KeyState": "Disabled", "KeyId": "k"}}),
             "keys",
@@ -364,7 +371,7 @@ def test_silence_costs_no_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -
 def test_progress_without_a_terminal_is_lines(tmp_path: Path) -> None:
     shown = io.StringIO()
     book = Record(tmp_path / "record")
-    found = progress.Progress(frozenset({"crisis-detection"}), 26.0, book)
+    found = progress.Progress(progress.promotion(frozenset({"crisis-detection"})), 26.0, book)
     urn = f"urn:pulumi:{STACK}::p::aws:rds/instance:Instance::database-first"
     metadata = {"urn": urn, "op": "create"}
     with found.showing(Console(file=shown, width=200)):

@@ -132,7 +132,7 @@ def test_only_a_complete_promotion_on_aws_from_the_same_source_counts_as_measure
         told |= {"data": {"source": "snapshot-copies"}, **more}
         (tmp_path / f"{name}-{STACK}" / "result.json").write_text(json.dumps(told))
 
-    assert record.measured_minutes(STACK, Source.COPIES, tmp_path) is None
+    assert record.measured_minutes(tmp_path, STACK, Source.COPIES) is None
     others: dict[str, dict[str, Any]] = {
         "3": {"on_aws": False},
         "4": {"ok": False},
@@ -141,10 +141,10 @@ def test_only_a_complete_promotion_on_aws_from_the_same_source_counts_as_measure
     }
     for name, more in others.items():
         write(name, **more)
-    assert record.measured_minutes(STACK, Source.COPIES, tmp_path) is None
+    assert record.measured_minutes(tmp_path, STACK, Source.COPIES) is None
     write("1")
-    assert record.measured_minutes(STACK, Source.COPIES, tmp_path) == 31.0, "without the wait for whoever confirms"
-    assert record.measured_minutes(STACK, Source.REPLICA, tmp_path) is None
+    assert record.measured_minutes(tmp_path, STACK, Source.COPIES) == 31.0, "without the wait for whoever confirms"
+    assert record.measured_minutes(tmp_path, STACK, Source.REPLICA) is None
 
 
 def test_what_is_written_down_as_measured_is_the_time_of_pulumi_up(
@@ -156,7 +156,7 @@ def test_what_is_written_down_as_measured_is_the_time_of_pulumi_up(
     assert (result(site)["up_minutes"], result(site)["minutes"]) == (31.0, pytest.approx(0, abs=0.5))
     found_in = record.PROMOTIONS
     monkeypatch.setattr(
-        estimate, "measured_minutes", lambda stack, source: record.measured_minutes(stack, source, found_in)
+        estimate, "measured_minutes", lambda _, stack, source: record.measured_minutes(found_in, stack, source)
     )
     found = estimate.promotion(STACK, Source.COPIES)
     assert (found.minutes, found.basis.partition(":")[0]) == (31.0, "measured")

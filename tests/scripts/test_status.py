@@ -139,6 +139,19 @@ def test_after_a_promotion_it_says_since_when_and_that_nobody_is_protected(
     assert "kenya: was deployed as serving, but south-africa has the newer epoch 2" in shown
 
 
+def test_a_freeze_is_shown_although_everything_answers(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.documents["kenya"]["deployment"]["resources"][0]["outputs"]["frozen"] = True
+    answers(monkeypatch, public.Answer(200, json.dumps({"status": "ok", "region": KENYA, "frozen": True})))
+    status.show(status.look(world.project, {}))
+    shown = capsys.readouterr().out
+    assert "platform.example.org: frozen at kenya (eu-west-1)" in shown
+    assert "kenya: frozen: people see the crisis page" in shown
+    kenya, south_africa = told(world)["stacks"]
+    assert (kenya["role"], kenya["frozen"], south_africa["frozen"]) == ("frozen", True, False)
+
+
 def test_what_is_wrong_is_said(world: World) -> None:
     world.held, world.schedule = [lock()], "DISABLED"
     world.alarms = [{"AlarmName": "copies-old", "StateReason": "missing data"}]

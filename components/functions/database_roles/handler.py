@@ -1,16 +1,18 @@
-"""Creates or resets the application roles and grants of a database, from inside its network.
+"""Creates or resets the application roles and grants of a database, or locks them, from inside its network.
 
 A restored database carries the roles and passwords of the region it comes from, a new one has none. The program calls
 this after the database and before the services start; a schedule calls it in between, so that the function stays
-active and its way to the secrets and the database stays proved. It deletes nothing.
+active and its way to the secrets and the database stays proved. A freeze and a database that no longer serves lock the
+roles instead, which setting them undoes. It deletes nothing.
 """
 
 import json
 import ssl
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -18,6 +20,12 @@ from pg8000.exceptions import DatabaseError, InterfaceError
 from pg8000.native import Connection, identifier, literal
 from scramp import ScramMechanism
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+# In Lambda the function's own folder is where imports begin; type checks see it from the project's.
+if TYPE_CHECKING:
+    from components.functions.database_roles import locking
+else:
+    import locking
 
 SCHEMA = "app"
 NO_DATABASE = ".invalid"
@@ -46,9 +54,10 @@ class Role:
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """Entry point. `task` is `roles` (from the program) or `warm` (from the schedule).
+    """Entry point. `task` is `roles` or `lock` (from the program) or `warm` (from the schedule).
 
-    `master` and `services` are names or ARNs of secrets, `owner` is the role that owns the schema.
+    `master` and `services` are names or ARNs of secrets, `owner` is the role that owns the schema. What is locked is
+    the database at `host` and `port`, which need not be the one that the secrets lead to.
 
     Raises what the database or Secrets Manager answered; the caller sees it, without any password.
     """
@@ -60,8 +69,12 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         case "roles":
             services = [_login(client, secret) for secret in event["services"]]
             result = _apply(master, services, event["owner"])
+        case "lock":
+            here = {"host": event["host"], "port": int(event["port"])}
+            services = [replace(_login(client, secret), **here) for secret in event["services"]]
+            result = _lock(replace(master, **here), services)
         case other:
-            raise ValueError(f"unknown task {other!r}; known: roles, warm")
+            raise ValueError(f"unknown task {other!r}; known: lock, roles, warm")
     print(json.dumps(result))
     return result
 
@@ -91,6 +104,15 @@ def _apply(master: Login, services: Iterable[Login], owner: str | None) -> dict[
     created = sorted(role.name for role in roles if role.name not in existing)
     reset = sorted(role.name for role in roles if role.name in existing)
     return {"task": "roles", "created": created, "reset": reset}
+
+
+def _lock(master: Login, services: Iterable[Login]) -> dict[str, Any]:
+    connection = _connect(master)
+    try:
+        found = locking.lock(connection, {login.username: partial(_open, login) for login in services})
+    finally:
+        connection.close()
+    return {"task": "lock", "database": master.host, **asdict(found)}
 
 
 def statements(database: str, roles: list[Role], owner: str | None, existing: set[str]) -> list[str]:
@@ -155,6 +177,10 @@ def _login(client: Any, secret: str) -> Login:
     reraise=True,
 )
 def _connect(login: Login) -> Connection:
+    return _open(login)
+
+
+def _open(login: Login) -> Connection:
     return Connection(
         login.username,
         host=login.host,

@@ -1,4 +1,5 @@
-"""Application Auto Scaling for ECS: bounds take effect when they are registered, and a load moves the count in them.
+"""Application Auto Scaling for ECS: bounds take effect when they are registered, and a load moves the count in them,
+unless that is suspended.
 
 POST /_sandbox/load {region, service, tasks} stands for the alarms of a target-tracking policy: as many tasks as the
 load needs, and the policy sets what the bounds allow. The alarms themselves, step policies and schedules are not
@@ -30,6 +31,7 @@ METRICS: Final = (
     "ECSServiceAverageMemoryUtilization",
     "ALBRequestCountPerTarget",
 )
+SUSPENSIONS: Final = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 
 
 def install(cloud: Cloud) -> None:
@@ -63,10 +65,10 @@ def _install_targets(cloud: Cloud) -> None:
         min_capacity: int | None,
         max_capacity: int | None,
         role_arn: str,
-        suspended_state: str,
+        suspended_state: Any,
     ) -> FakeScalableTarget:
-        if namespace != "ecs" or suspended_state:
-            raise NotImplementedError("the sandbox scales ECS services, and suspends no scaling")
+        if namespace != "ecs":
+            raise NotImplementedError("the sandbox scales ECS services")
         known = self.targets.get(dimension, {}).get(r_id)
         low = min_capacity if min_capacity is not None else getattr(known, "min_capacity", None)
         high = max_capacity if max_capacity is not None else getattr(known, "max_capacity", None)
@@ -74,7 +76,12 @@ def _install_targets(cloud: Cloud) -> None:
             raise _invalid("Both MinCapacity and MaxCapacity must be specified when registering a new scalable target.")
         if low < 0 or high < low:
             raise _invalid("Maximum capacity cannot be less than minimum capacity")
-        target = register(self, namespace, r_id, dimension, low, high, role_arn, suspended_state)
+        # What is left out of a request stays as it is, and is false in the first (RegisterScalableTarget).
+        suspended: Any = {
+            **(_suspended(known) if known else dict.fromkeys(SUSPENSIONS, False)),
+            **(suspended_state or {}),
+        }
+        target = register(self, namespace, r_id, dimension, low, high, role_arn, suspended)
         _scale(cloud, target, _service(target).desired_count, "bounds")
         return target
 
@@ -104,6 +111,12 @@ def _install_targets(cloud: Cloud) -> None:
     )
 
 
+def _suspended(target: FakeScalableTarget) -> dict[str, bool]:
+    """moto calls it a text, and keeps whatever the request had."""
+    found: Any = target.suspended_state
+    return dict(found)
+
+
 def _service(target: FakeScalableTarget) -> Any:
     _, cluster, name = target.resource_id.split("/")
     return _ecs(target)._get_service(cluster, name)
@@ -125,6 +138,13 @@ def _scale(cloud: Cloud, target: FakeScalableTarget, wanted: int, cause: str) ->
     return tasks
 
 
+def _follow(cloud: Cloud, target: FakeScalableTarget, wanted: int) -> int:
+    """What the policy does where it may: adding and taking away tasks are suspended apart from each other."""
+    now = int(_service(target).desired_count)
+    way = "DynamicScalingOutSuspended" if wanted > now else "DynamicScalingInSuspended"
+    return now if _suspended(target)[way] else _scale(cloud, target, wanted, "load")
+
+
 def _load(cloud: Cloud, data: dict[str, Any]) -> dict[str, Any]:
     region, service, tasks = data.get("region"), data.get("service"), data.get("tasks")
     if not isinstance(region, str) or not isinstance(service, str) or not isinstance(tasks, int):
@@ -134,7 +154,7 @@ def _load(cloud: Cloud, data: dict[str, Any]) -> dict[str, Any]:
     for targets in backend.targets.values():
         for resource, target in targets.items():
             if resource.endswith(f"/{service}") and resource in scaled:
-                return {"tasks": _scale(cloud, target, tasks, "load")}
+                return {"tasks": _follow(cloud, target, tasks)}
     raise BadRequest(f"no policy scales {service} in {region}")
 
 

@@ -51,9 +51,16 @@ TARGET: Final = Resource(
     inputs=(
         *fields("serviceNamespace resourceId scalableDimension", replace=True),
         *fields("minCapacity maxCapacity"),
+        f(
+            "suspendedState",
+            computed=True,  # left out, it stays as it is
+            block=fields(
+                "dynamicScalingInSuspended dynamicScalingOutSuspended scheduledScalingSuspended", default=False
+            ),
+        ),
     ),
     outputs=(f("arn", read="ScalableTargetARN"),),
-    updates=(update("minCapacity maxCapacity", call("register_scalable_target", PLACE)),),
+    updates=(update("minCapacity maxCapacity suspendedState", call("register_scalable_target", PLACE)),),
     tags=Tags(key="", read=call("list_tags_for_resource", _ARN, "Tags"), target=_ARN),
     missing=("ObjectNotFoundException",),
 )

@@ -1,0 +1,145 @@
+"""Whether a freeze or a thaw did what it is for: asked through DNS, of ECS, and inside the network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from components import naming
+from components.workloads import HEALTH_PATH, writes
+from scripts.promotion import leftovers, public, running, verification
+from scripts.promotion.leftovers import Leftover
+from scripts.promotion.site import Site
+from scripts.promotion.verification import Look
+
+INVOCATION = "aws:lambda/invocation:Invocation"
+FENCES = "fences-"
+SERVICE = "aws:ecs/service:Service"
+SCALED = "ecs:service:DesiredCount"
+
+
+def of_freeze(site: Site) -> dict[str, Look]:
+    """What must hold of a frozen stack."""
+    return {
+        "state": lambda: _state(site, frozen=True),
+        "page": lambda: _page(site),
+        "health path": lambda: _health(site, frozen=True),
+        "tasks": lambda: _stopped(site),
+        "autoscaling": lambda: _suspended(site),
+        "roles": lambda: _locked(site),
+    }
+
+
+def of_thaw(site: Site, counts: Mapping[str, int]) -> dict[str, Look]:
+    """What must hold of a thawed stack; `counts`: how many tasks each service ran before the freeze."""
+    return {
+        "state": lambda: _state(site, frozen=False),
+        "counts": lambda: _counts(site, counts),
+        "tasks": lambda: verification.tasks(site),
+        "targets": lambda: verification.targets(site),
+        "health path": lambda: _health(site, frozen=False),
+        "critical paths": lambda: verification.critical_paths(site),
+    }
+
+
+def met(site: Site) -> str:
+    """What people meet under the public name now, in words."""
+    answer = public.get(f"https://{site.stack.domain}/")
+    return "the crisis page" if _is_page(site, answer) else verification.answered(answer)
+
+
+def _is_page(site: Site, answer: public.Answer) -> bool:
+    return answer.status == 503 and site.settings.crisis.phone_lines[0].number in answer.text
+
+
+def _state(site: Site, frozen: bool) -> tuple[bool, str]:
+    outputs = leftovers.outputs(site.checkpoint())
+    told = f"standby {outputs.get('standby')}, frozen {outputs.get('frozen')}"
+    return outputs.get("standby") is False and outputs.get("frozen") is frozen, told
+
+
+def _page(site: Site) -> tuple[bool, str]:
+    """People see phone numbers, also under a path of a service."""
+    held, told = True, []
+    for path in ("/", *(s.path.rstrip("*") for s in site.settings.services if s.critical and s.path)):
+        answer = public.get(f"https://{site.stack.domain}{path}")
+        shown = _is_page(site, answer)
+        held = held and shown
+        told.append(f"{path} {answer.status or answer.text}{' with phone numbers' if shown else ''}")
+    return held, ", ".join(told)
+
+
+def _health(site: Site, frozen: bool) -> tuple[bool, str]:
+    """What Route 53 asks for is answered from here, under the public name: it has not moved."""
+    answer = public.get(f"https://{site.stack.domain}{HEALTH_PATH}")
+    own = answer.healthy and answer.region == site.region
+    return own and (answer.json().get("frozen") is True) is frozen, verification.answered(answer)
+
+
+def _stopped(site: Site) -> tuple[bool, str]:
+    """Nothing that writes runs, or is asked to."""
+    stopped = {service.name for service in site.settings.services if writes(service)}
+    found = [entry for entry in running.services(site) if entry["serviceName"] in stopped]
+    told = ", ".join(f"{entry['serviceName']} {entry['runningCount']}/{entry['desiredCount']}" for entry in found)
+    idle = not any(entry["runningCount"] or entry["desiredCount"] for entry in found)
+    return {entry["serviceName"] for entry in found} == stopped and idle, told
+
+
+def _suspended(site: Site) -> tuple[bool, str]:
+    """No alarm adds a task again."""
+    cluster = naming.physical(site.stack.short, "cluster")
+    ids = {f"service/{cluster}/{service.name}": service.name for service in site.settings.services if writes(service)}
+    pages = (
+        site.client("application-autoscaling")
+        .get_paginator("describe_scalable_targets")
+        .paginate(ServiceNamespace="ecs", ResourceIds=list(ids), ScalableDimension=SCALED)
+    )
+    targets = [entry for page in pages for entry in page["ScalableTargets"]]
+    free = [ids[entry["ResourceId"]] for entry in targets if not entry["SuspendedState"]["DynamicScalingOutSuspended"]]
+    return not free, f"follows the load: {', '.join(free)}" if free else f"{len(targets)} suspended"
+
+
+def _locked(site: Site) -> tuple[bool, str]:
+    """Called again, inside of the network: it locks what was unlocked since, and tries every role's own password."""
+    held, told = True, []
+    calls = fences(site)
+    for call in calls:
+        ok, text = _call(site, call)
+        held = held and ok
+        told.append(f"{call.name.removeprefix(FENCES)}: {text}")
+    return bool(calls) and held, "; ".join(told) or "the state records no fence"
+
+
+def fences(site: Site) -> list[Leftover]:
+    """The calls that locked databases, as the state records them."""
+    return [call for call in leftovers.of_type(site.checkpoint(), INVOCATION) if call.name.startswith(FENCES)]
+
+
+def _call(site: Site, call: Leftover) -> tuple[bool, str]:
+    answer = site.patient_client("lambda").invoke(
+        FunctionName=call.inputs["functionName"], Payload=call.inputs["input"].encode()
+    )
+    result: dict[str, Any] = json.loads(answer["Payload"].read())
+    if answer.get("FunctionError"):
+        return False, str(result.get("errorMessage", result))
+    told = f"{len(result['locked'])} roles refused ({', '.join(sorted(set(result['refused'].values())))})"
+    more = {"sessions ended": result["ended"], "also locked out": result["revoked"], "prepared": result["prepared"]}
+    return True, ", ".join([told, *(f"{what}: {found}" for what, found in more.items() if found)])
+
+
+def _counts(site: Site, counts: Mapping[str, int]) -> tuple[bool, str]:
+    """What the deployment asked for, which autoscaling may have moved since, or what was never stopped."""
+    bounds = {service.name: (service.min_count, service.max_count) for service in site.settings.services}
+    asked = {
+        str(entry.inputs["name"]): int(entry.inputs["desiredCount"])
+        for entry in leftovers.of_type(site.checkpoint(), SERVICE)
+    }
+    live = {entry["serviceName"]: entry["desiredCount"] for entry in running.services(site)}
+    held, told = True, []
+    for name, tasks in counts.items():
+        low, high = bounds[name]
+        wanted = min(max(tasks, low), high)
+        held = held and wanted in (asked.get(name), live.get(name))
+        told.append(f"{name} {live.get(name)} of {tasks}")
+    return held, ", ".join(told) or "as configured"
