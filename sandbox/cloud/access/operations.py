@@ -116,6 +116,11 @@ def _delete_snapshot(call: CallMade) -> list[Need]:
     return [Need("rds:DeleteDBSnapshot", _rds(call.region, "snapshot", name), key_needs.tagged(tags))]
 
 
+@_for("kms", "DescribeKey")
+def _describe_key(call: CallMade) -> list[Need]:
+    return key_needs.directly(call.region, call.parameters["KeyId"], "kms:DescribeKey")
+
+
 # -- what functions write down ----------------------------------------------------------------------------------------
 @_for("ssm", "GetParameter", "PutParameter")
 def _parameter(call: CallMade) -> list[Need]:
