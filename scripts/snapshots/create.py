@@ -68,7 +68,7 @@ class Create:
     def run(self) -> None:
         """Plan, and with --apply do it. Raises DrError."""
         console.step(f"Looking at {self._stack} in {self._home.name}", "seconds")
-        seen = look(self._estate, with_peer=self._copies)
+        seen = self._look()
         plan = self._plan(seen)
         self._tell(plan, seen)
         result = self._result(plan)
@@ -81,6 +81,15 @@ class Create:
         console.done(self._outcome(result))
 
     # -- before -------------------------------------------------------------------------------------------------
+    def _look(self) -> Look:
+        try:
+            return look(self._estate, with_peer=self._copies)
+        except RefusedError as refused:
+            if self._copies and f"{self._estate.peer.name} did not answer" in refused.message:
+                hint = f"With {self._estate.peer.name} gone: --no-copy takes the snapshot alone."
+                raise RefusedError(refused.message, hint) from refused
+            raise
+
     def _plan(self, seen: Look) -> Plan:
         database = serving_database(seen, self._estate)
         if database.lost:

@@ -1,7 +1,7 @@
 """What each API call needs of the role that makes it. An operation's name is usually IAM's action, with exceptions.
 
 Source, unless a line says otherwise: the Service Authorization Reference, "Actions, resources, and condition keys" of
-the service. What no role of the program calls isn't here: such a call of a role is an error of the sandbox.
+the service. What no role of the program and no policy in docs/ needs isn't here: such a call is a sandbox's error.
 """
 
 from __future__ import annotations
