@@ -277,8 +277,8 @@ def unusable_because(settings: Settings, copy: Copy, facts: Facts) -> str | None
     """Why `newest` passes over this copy, None where it may be used."""
     if not _of_peer(settings, copy):
         return f"of database {copy.source_database}, not of {settings.peer.stack}'s"
-    if copy.made_by != naming.SNAPSHOT_CYCLE and not _copied_from_automated(copy):
-        return "neither made by the snapshot cycle nor copied from an automated snapshot"
+    if copy.made_by not in naming.SNAPSHOT_MAKERS and not _copied_from_automated(copy):
+        return "made by neither the snapshot cycle nor `dr snapshot`, and not copied from an automated snapshot"
     fault = _technical_fault(copy, facts)
     return (
         fault

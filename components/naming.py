@@ -17,11 +17,16 @@ RESTORED_FROM_TAG: Final = "platform:restored-from"
 SOURCE_TAG: Final = "platform:source"
 MADE_BY_TAG: Final = "platform:made-by"
 UNUSABLE_TAG: Final = "platform:unusable"
+REASON_TAG: Final = "platform:reason"
+COPY_TO_TAG: Final = "platform:copy-to"
 
 SERVING_ROLE: Final = "serving-database"
 RETAINED_ROLE: Final = "retained-database"
 REPLICA_ROLE: Final = "replica-database"
 SNAPSHOT_CYCLE: Final = "snapshot-cycle"
+SNAPSHOT_BY_HAND: Final = "dr-snapshot"
+SNAPSHOT_MAKERS: Final = (SNAPSHOT_CYCLE, SNAPSHOT_BY_HAND)
+"""What MADE_BY_TAG says of a snapshot: each maker gives up its own ones only, and data of both are good."""
 
 DATABASE_HOST_WHEN_NONE: Final = "database.invalid"
 """Host in the database secrets while there is no database: `.invalid` never resolves (RFC 2606)."""

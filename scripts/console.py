@@ -53,3 +53,10 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     for row in rows:
         shown.add_row(*(escape(cell) for cell in row))
     err.print(shown)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> None:
+    """Rows of a result below each other on standard output. No frame and no wrapping: names can be copied whole."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        plain("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

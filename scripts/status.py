@@ -247,7 +247,7 @@ def _copy_faults(facts: Facts, faults: Mapping[str, str | None]) -> Iterator[str
     """Copies that a promotion passes over, apart from those that are on their way and of other databases."""
     for copy in facts.copies:
         fault = faults[copy.identifier]
-        if fault is not None and copy.made_by == naming.SNAPSHOT_CYCLE and copy.status != "creating":
+        if fault is not None and copy.made_by in naming.SNAPSHOT_MAKERS and copy.status != "creating":
             yield f"copy {copy.identifier}: {fault}"
 
 

@@ -273,6 +273,35 @@ MUTANTS = (
         "ALARMING_SHARE: Final = 1.0",
         "components/test_monitoring.py::test_the_age_of_what_would_be_restored_alarms_before_the_planned_loss",
     ),
+    Mutant(
+        "passes over the copies that people made",
+        "components/database_plans.py",
+        "copy.made_by not in naming.SNAPSHOT_MAKERS",
+        "copy.made_by != naming.SNAPSHOT_CYCLE",
+        "components/test_guards.py::test_a_copy_made_by_hand_is_as_good_as_the_cycles_and_the_newest_data_win",
+    ),
+    Mutant(
+        "copies what people took under the cycle's tag",
+        "components/functions/snapshot_cycle/decisions.py",
+        "[snapshot for snapshot in source if snapshot.ours or snapshot.automated]",
+        "list(source)",
+        "components/test_snapshot_decisions.py::"
+        "test_what_others_took_is_not_copied_under_our_tag_but_a_copy_of_it_is_known",
+    ),
+    Mutant(
+        "lets a copy of unusable data be restored",
+        "scripts/snapshots/decisions.py",
+        "kept = (naming.SOURCE_TAG, naming.UNUSABLE_TAG)",
+        "kept = (naming.SOURCE_TAG,)",
+        "scripts/test_snapshot_decisions.py::test_what_is_unusable_there_is_unusable_here",
+    ),
+    Mutant(
+        "gives up the last good snapshot",
+        "scripts/snapshots/decisions.py",
+        "            and entry is not newest\n",
+        "",
+        "scripts/test_snapshot_decisions.py::test_the_newest_good_one_is_kept_whoever_made_it",
+    ),
 )
 
 

@@ -92,7 +92,10 @@ def test_newest_is_by_the_time_of_the_data_not_of_the_copying() -> None:
         ({"source_database": "somebody-elses-rds"}, "of database somebody-elses-rds, not of kenya's"),
         ({"source_database": "mental-health-platform-kenya-rdsx"}, "not of kenya's"),
         ({"source_database": "mental-health-platform-sa-rds"}, "not of kenya's"),
-        ({"made_by": None}, "neither made by the snapshot cycle nor copied from an automated snapshot"),
+        (
+            {"made_by": None},
+            "made by neither the snapshot cycle nor `dr snapshot`, and not copied from an automated snapshot",
+        ),
         ({"unusable": True}, "marked platform:unusable"),
         ({"status": "creating"}, "is creating"),
         ({"status": "failed"}, "is failed"),
@@ -109,6 +112,13 @@ def test_a_copy_that_cannot_be_used_is_passed_over_and_explained(changes: dict[s
     assert "No usable copy of the database of kenya exists in af-south-1" in message
     assert f"{bad.identifier}: " in message
     assert reason in message
+
+
+def test_a_copy_made_by_hand_is_as_good_as_the_cycles_and_the_newest_data_win() -> None:
+    by_hand = replace(copy(10), made_by=naming.SNAPSHOT_BY_HAND)
+    assert chosen(copy(30), by_hand) == by_hand.identifier
+    assert chosen(copy(5), by_hand) == copy(5).identifier
+    assert "marked platform:unusable" in refusal(PROMOTED, with_copies(replace(by_hand, unusable=True)))
 
 
 def test_every_copy_is_listed_when_none_can_be_used() -> None:

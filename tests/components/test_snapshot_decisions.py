@@ -96,6 +96,14 @@ def test_what_is_marked_unusable_is_not_copied() -> None:
     assert next_copy([ago(30), replace(ago(15), unusable=True)], [], 4) == ago(30)
 
 
+def test_what_others_took_is_not_copied_under_our_tag_but_a_copy_of_it_is_known() -> None:
+    by_hand = replace(ago(5), ours=False)
+    assert next_copy([ago(30), by_hand], [], 4) == ago(30)
+    assert next_copy([ago(30), by_hand], [by_hand], 4) is None, "newer data are here already"
+    assert next_copy([ago(30)], [replace(by_hand, status="failed")], 4) == ago(30)
+    assert due([by_hand], NOW, QUARTER), "the cycle's own rhythm does not depend on people"
+
+
 def test_no_more_copies_than_allowed_run_at_once() -> None:
     running = [ago(minutes, "creating") for minutes in (30, 45, 60)]
     assert next_copy([ago(15)], running, 3) is None

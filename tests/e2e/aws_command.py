@@ -16,7 +16,7 @@ import boto3
 import botocore.session
 import jmespath
 from botocore import xform_name
-from botocore.model import OperationModel, Shape
+from botocore.model import ListShape, OperationModel, Shape
 from botocore.validate import ParamValidator
 
 SERVICES = {"s3api": "s3"}  # the one name that the CLI gave otherwise
@@ -102,6 +102,8 @@ def _grouped(options: Sequence[str]) -> list[tuple[str, list[str]]]:
 
 def _value(shape: Shape, values: list[str]) -> Any:
     match shape.type_name:
+        case "list" if isinstance(shape, ListShape) and shape.member.type_name == "structure":
+            return json.loads(" ".join(values))
         case "list":
             return values
         case "boolean":

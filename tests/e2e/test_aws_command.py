@@ -23,6 +23,12 @@ def test_values_have_the_types_of_the_model() -> None:
     assert listed.parameters == {"cluster": "c", "services": ["a", "b"]}
 
 
+def test_a_list_of_structures_is_json() -> None:
+    tags = """[{"Key": "k", "Value": "v"}]"""
+    call = aws_command.parse(["rds", "add-tags-to-resource", "--resource-name", "arn", "--tags", tags])
+    assert call.parameters == {"ResourceName": "arn", "Tags": [{"Key": "k", "Value": "v"}]}
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -60,12 +60,14 @@ def due(snapshots: Iterable[Snapshot], now: datetime, every: timedelta) -> bool:
 def next_copy(source: Sequence[Snapshot], copies: Sequence[Snapshot], at_once: int) -> Snapshot | None:
     """The newest available snapshot of the primary that is newer than every copy here, or None.
 
-    Copies that failed do not count. No more than `at_once` copies run at the same time: the first copy of a database is
-    a full one and can outlast many ticks.
+    What others took is theirs to copy: a copy made here would carry our tag and be thinned as ours. Copies of it count,
+    unless they failed. No more than `at_once` copies run at the same time: the first copy of a database is a full one
+    and can outlast many ticks.
     """
     if sum(copy.status in ("creating", "copying", "pending") for copy in copies) >= at_once:
         return None
-    available = [snapshot for snapshot in source if snapshot.available and not snapshot.unusable and snapshot.data_time]
+    ours = [snapshot for snapshot in source if snapshot.ours or snapshot.automated]
+    available = [snapshot for snapshot in ours if snapshot.available and not snapshot.unusable and snapshot.data_time]
     newest = max(available, key=_data_time, default=None)
     if newest is None:
         return None

@@ -37,6 +37,12 @@ def through(
     ]
 
 
+def directly(region: str, key_id: str, action: str) -> list[Need]:
+    """Need on a key that its caller names without another service between; none for a key that isn't there."""
+    key = keys.find(region, key_id)
+    return [] if key is None else [Need(action, str(key.arn), {"kms:resourcealiases": tuple(sorted(key.aliases))})]
+
+
 def policy_of(region: str, key_id: str) -> str | None:
     """The key's own policy."""
     key = keys.find(region, key_id)

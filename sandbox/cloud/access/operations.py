@@ -1,7 +1,7 @@
 """What each API call needs of the role that makes it. An operation's name is usually IAM's action, with exceptions.
 
 Source, unless a line says otherwise: the Service Authorization Reference, "Actions, resources, and condition keys" of
-the service. What no role of the program calls isn't here: such a call of a role is an error of the sandbox.
+the service. What no role of the program and no policy in docs/ needs isn't here: such a call is a sandbox's error.
 """
 
 from __future__ import annotations
@@ -123,6 +123,11 @@ def _delete_snapshot(call: CallMade) -> list[Need]:
     found = rds_backends[ACCOUNT][call.region].database_snapshots.get(name)
     tags = {tag["Key"]: tag["Value"] for tag in (found.tags if found else [])}
     return [Need("rds:DeleteDBSnapshot", _rds(call.region, "snapshot", name), key_needs.tagged(tags))]
+
+
+@_for("kms", "DescribeKey")
+def _describe_key(call: CallMade) -> list[Need]:
+    return key_needs.directly(call.region, call.parameters["KeyId"], "kms:DescribeKey")
 
 
 # -- what functions write down ----------------------------------------------------------------------------------------
