@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from sandbox.clock import DEFAULT_SPEED
-from scripts import console
+from scripts import console, replay_cli
 from scripts.benchmarks.names import Benchmark
 from scripts.errors import DrError, SandboxError
 from scripts.rehearsal.faults import Fault
@@ -26,6 +26,7 @@ Examples:
     dr status                      who serves, what would be lost now, what is wrong
     dr promote                     what a promotion would do; nothing is changed
     dr promote --apply             the primary region is lost: let the standby serve
+    dr replay sync-queue           let sync work off its dead letters
     dr rehearse region-loss        live through that loss on this machine
     dr sandbox start               an emulated AWS for work by hand
     dr bootstrap --apply           once for an account: what must exist before any stack
@@ -47,6 +48,7 @@ sandbox = typer.Typer(no_args_is_help=True, help="An emulated AWS on this machin
 rehearse = typer.Typer(no_args_is_help=True, help="Live through a disaster in a sandbox and check every promise.")
 app.add_typer(sandbox, name="sandbox")
 app.add_typer(rehearse, name="rehearse")
+app.add_typer(replay_cli.app, name="replay")
 
 Speed = Annotated[float, typer.Option(min=1.0, max=120.0, help="Modelled time passes this many times faster.")]
 FAULT_SPEED = 60.0

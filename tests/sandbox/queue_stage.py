@@ -32,9 +32,10 @@ class Stage:
 
     def send(self, *bodies: Any, letters: bool = False) -> None:
         """Text as it is, everything else as JSON."""
-        for body in bodies:
-            text = body if isinstance(body, str) else json.dumps(body)
-            self.sqs.send_message(QueueUrl=self.letters if letters else self.url, MessageBody=text)
+        texts = [body if isinstance(body, str) else json.dumps(body) for body in bodies]
+        for start in range(0, len(texts), 10):
+            entries = [{"Id": str(n), "MessageBody": text} for n, text in enumerate(texts[start : start + 10])]
+            self.sqs.send_message_batch(QueueUrl=self.letters if letters else self.url, Entries=entries)
 
     def counts(self, url: str) -> tuple[int, int]:
         """Visible and hidden messages."""
