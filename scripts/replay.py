@@ -212,7 +212,7 @@ class Replay:
         SQS moves everything or nothing, but not what is hidden. Where it did all the same, or where this process dies
         and the time of hiding is over, sync refuses such a message, and it comes back.
         """
-        count = self._until_shown(letters)
+        count, _ = self._until_shown(letters)
         hold = decisions.hold_seconds(count)
         console.step(f"Looking at all {count} dead letters", f"about {count // 100 + 5} s")
         found = self.queues.collect(letters, hold, decisions.MOST_LETTERS)
@@ -231,20 +231,26 @@ class Replay:
         finally:
             self.queues.hide(letters, aside, 0)
 
-    def _until_shown(self, letters: Place) -> int:
-        """Wait for letters that an earlier run hid, at most as long as one hides them; how many there are."""
+    def _until_shown(self, letters: Place) -> tuple[int, int]:
+        """Wait for letters that an earlier run hid, at most as long as one hides them: how many are there, and how
+        many hidden still."""
         began: datetime | None = None
         with Meter(console.err) as meter:
             while True:
                 counts = self.queues.counts(letters)
                 began = began or counts.at
-                longest = timedelta(seconds=decisions.hold_seconds(counts.total))
-                if not counts.hidden or counts.at - began > longest:
-                    return counts.visible + counts.delayed
-                meter.show(
-                    f"{counts.hidden} dead letters are hidden still, for {longest - (counts.at - began)} at most"
-                )
+                left = self._hidden_at_most(counts.total) - (counts.at - began)
+                if not counts.hidden or left < timedelta():
+                    return counts.visible + counts.delayed, counts.hidden
+                meter.show(f"{counts.hidden} dead letters are hidden still, for {left} at most")
                 time.sleep(LOOK_EVERY)
+
+    def _hidden_at_most(self, letters: int) -> timedelta:
+        """How long a run hides letters; one that was killed while they were moved, what it had kept aside."""
+        seconds, move = decisions.hold_seconds(letters), self.before.move
+        if move is not None:
+            seconds = max(seconds, decisions.aside_seconds(move.total, move.rate or self.options.rate))
+        return timedelta(seconds=seconds)
 
     def _start(self, queue: Place, letters: Place, record: Record) -> bool:
         rate = self.options.rate
@@ -299,14 +305,13 @@ class Replay:
 
     def _collect_what_is_left(self, letters: Place, record: Record) -> None:
         """Everything that is in the dead letters now goes into the file, and stays where it is."""
-        count = self._until_shown(letters)
+        count, self.hidden = self._until_shown(letters)
         self.left = self.queues.collect(letters, decisions.hold_seconds(count), decisions.MOST_LETTERS)
         try:
             if self.left:
                 self.file = unreplayed.write(record.directory, self.left)
         finally:
             self.queues.hide(letters, self.left, 0)
-        self.hidden = max(0, self.queues.counts(letters).hidden)
         record.add("left", letters=len(self.left), reasons=decisions.counted(self.left), hidden=self.hidden)
 
     def _judge(self) -> None:

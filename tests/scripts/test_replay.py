@@ -408,6 +408,14 @@ def test_letters_that_somebody_else_holds_are_waited_for_and_then_told(site: Mad
         command(site).apply()
 
 
+def test_what_a_killed_run_kept_aside_is_waited_for_as_long_as_it_hid_it(site: MadeUp, sqs: Sqs) -> None:
+    whole = {"ApproximateNumberOfMessagesToMove": 6000, "MaxNumberOfMessagesPerSecond": 10}
+    sqs.moves = [task("RUNNING", 3, **whole), task(moved=6000, **whole)]
+    sqs.dead, sqs.hidden = [KEYLESS], [1] * 15  # minutes
+    with pytest.raises(ChecksFailedError, match=r"1 dead letters could not be replayed \(1 × it has no key\)\.$"):
+        command(site).apply()
+
+
 def test_a_refusal_in_between_is_incomplete_and_shows_the_letters_again(site: MadeUp, sqs: Sqs) -> None:
     sqs.dead = [GOOD, KEYLESS]
     site.answers["sqs.start_message_move_task"] = denied("AccessDenied", "StartMessageMoveTask")
