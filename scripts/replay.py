@@ -306,12 +306,13 @@ class Replay:
     def _collect_what_is_left(self, letters: Place, record: Record) -> None:
         """Everything that is in the dead letters now goes into the file, and stays where it is."""
         count, self.hidden = self._until_shown(letters)
-        self.left = self.queues.collect(letters, decisions.hold_seconds(count), decisions.MOST_LETTERS)
+        found = self.queues.collect(letters, decisions.hold_seconds(count), decisions.MOST_LETTERS)
+        self.left = list({letter.id: letter for letter in found}.values())
         try:
             if self.left:
                 self.file = unreplayed.write(record.directory, self.left)
         finally:
-            self.queues.hide(letters, self.left, 0)
+            self.queues.hide(letters, found, 0)
         record.add("left", letters=len(self.left), reasons=decisions.counted(self.left), hidden=self.hidden)
 
     def _judge(self) -> None:

@@ -111,16 +111,19 @@ class Queues:
 
     # -- dead letters -------------------------------------------------------------------------------------------
     def collect(self, place: Place, hold: int, most: int) -> list[Letter]:
-        """Up to `most` letters, hidden from everybody else for `hold` seconds from when they came."""
-        found: dict[str, Letter] = {}
+        """Up to `most` letters, hidden from everybody else for `hold` seconds from when they came.
+
+        One that SQS hands out twice is in it twice: each receipt has to be shown again.
+        """
+        found: list[Letter] = []
+        ids: set[str] = set()
         empty = 0
         while len(found) < most and empty < EMPTY_ANSWERS:
-            new = 0
-            for letter in self._receive(place, hold, min(BATCH, most - len(found))):
-                new += letter.id not in found
-                found[letter.id] = letter  # the newest receipt is the one that counts
-            empty = 0 if new else empty + 1
-        return list(found.values())
+            answer = list(self._receive(place, hold, min(BATCH, most - len(found))))
+            empty = 0 if any(letter.id not in ids for letter in answer) else empty + 1
+            found += answer
+            ids |= {letter.id for letter in answer}
+        return found
 
     def _receive(self, place: Place, hold: int, most: int) -> Iterator[Letter]:
         answer = self._sqs.receive_message(

@@ -416,6 +416,20 @@ def test_what_a_killed_run_kept_aside_is_waited_for_as_long_as_it_hid_it(site: M
         command(site).apply()
 
 
+def test_a_letter_that_is_handed_out_twice_is_written_down_once_and_shown_twice(site: MadeUp, sqs: Sqs) -> None:
+    sqs.dead = [KEYLESS, KEYLESS]
+    receive = sqs.receive
+
+    def same(**given: Any) -> dict[str, Any]:
+        answer = receive(**given)
+        return {**answer, "Messages": [{**message, "MessageId": "same"} for message in answer["Messages"]]}
+
+    site.answers["sqs.receive_message"] = same
+    with pytest.raises(ChecksFailedError, match="1 dead letters"):
+        command(site, sample=0).apply()
+    assert sqs.visibility[-2:] == [("0", 0), ("1", 0)]
+
+
 def test_a_refusal_in_between_is_incomplete_and_shows_the_letters_again(site: MadeUp, sqs: Sqs) -> None:
     sqs.dead = [GOOD, KEYLESS]
     site.answers["sqs.start_message_move_task"] = denied("AccessDenied", "StartMessageMoveTask")
