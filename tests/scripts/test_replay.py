@@ -409,7 +409,7 @@ def test_letters_that_somebody_else_holds_are_waited_for_and_then_told(site: Mad
 
 
 def test_what_a_killed_run_kept_aside_is_waited_for_as_long_as_it_hid_it(site: MadeUp, sqs: Sqs) -> None:
-    whole = {"ApproximateNumberOfMessagesToMove": 6000, "MaxNumberOfMessagesPerSecond": 10}
+    whole: dict[str, Any] = {"ApproximateNumberOfMessagesToMove": 6000, "MaxNumberOfMessagesPerSecond": 10}
     sqs.moves = [task("RUNNING", 3, **whole), task(moved=6000, **whole)]
     sqs.dead, sqs.hidden = [KEYLESS], [1] * 15  # minutes
     with pytest.raises(ChecksFailedError, match=r"1 dead letters could not be replayed \(1 × it has no key\)\.$"):
