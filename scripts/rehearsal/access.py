@@ -54,14 +54,14 @@ _LETTERS = "arn:aws:sqs:*:*:*-dead-letters"
 _KEY = "arn:aws:kms:*:*:key/????????-????-????-????-????????????"
 _CACHE = "arn:aws:secretsmanager:*:*:secret:*/cache-??????"
 _SNAPSHOTS = "arn:aws:rds:*:*:snapshot:*-rds[*]"
-_APPLICATION = (
-    "the sandbox's application stores no recordings and uses no queue; the test of the access control makes the calls"
-)
+_APPLICATION = "the sandbox's application stores no recordings; the test of the access control makes the calls"
+_NO_MESSAGES = "a rehearsal sends no messages; the tests of the access control and of the consumer do"
 UNSEEN: tuple[Unseen, ...] = (
     Unseen("*-task", "Recordings", ("s3:GetObject", "s3:PutObject", _RECORDINGS), _APPLICATION),
-    Unseen("*-task", "SyncQueue", ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", _QUEUE), _APPLICATION),
     Unseen("*-task", "RecordingsKey", ("kms:Decrypt", "kms:GenerateDataKey", _KEY), _APPLICATION),
-    Unseen("*-task", "SyncQueueKey", ("kms:Decrypt", "kms:GenerateDataKey", _KEY), _APPLICATION),
+    Unseen("*-api-gateway-task", "SyncQueue", ("sqs:SendMessage", _QUEUE), _NO_MESSAGES),
+    Unseen("*-api-gateway-task", "SyncQueueKey", ("kms:Decrypt", "kms:GenerateDataKey", _KEY), _NO_MESSAGES),
+    Unseen("*-sync-task", "SyncQueue", ("sqs:DeleteMessage",), _NO_MESSAGES),
     Unseen(
         "*-sync-task",
         "*Secrets",

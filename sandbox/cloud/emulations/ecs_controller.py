@@ -18,11 +18,11 @@ from sandbox.clock import minutes
 from sandbox.cloud.context import ACCOUNT, Cloud
 from sandbox.cloud.emulations import (
     account_quotas,
-    database_route,
     ecs_model,
     endpoints,
     registry,
     targets,
+    task_application,
     task_start,
     zone_capacity,
 )
@@ -70,11 +70,11 @@ class Controller:
                         task.workload.close()
 
     def stop_all(self) -> None:
-        """Close every application's connection."""
+        """End every application."""
         for _, _, service in self.services():
             for task in service.tasks:
                 if task.workload is not None:
-                    task.workload.close()
+                    task.workload.end()
 
     def _reconcile(self, backend: EC2ContainerServiceBackend, service: EcsService) -> None:
         for task in list(service.tasks):
@@ -114,16 +114,7 @@ class Controller:
             self._fail(service, task, "Essential container in task exited", "EssentialContainerExited")
             return
 
-        def route(host: str, port: int) -> str | None:
-            return database_route.obstacle(self._cloud, task.place, host, port)
-
-        def read_secret(arn: str) -> str | None:
-            try:
-                return task_start.secret_text(task.place, task_start.role_of(task.definition, "task"), arn)
-            except task_start.StartFailure:  # no value yet, or no way there: the application goes on without
-                return None
-
-        task.workload = Workload(image_service, task.region_name, environments[0], route, read_secret)
+        task.workload = task_application.start(self._cloud, task, image_service, environments[0])
         task.set_status("RUNNING")
         task.started_at = self._cloud.clock.now()
         port = _port(task)
@@ -261,7 +252,7 @@ class Controller:
         task.stopped_at = self._cloud.clock.now()
         endpoints.close(task.region_name, task.address)
         if task.workload is not None:
-            task.workload.close()
+            task.workload.end()
         task.release()
 
     def _forget_old(self, backend: EC2ContainerServiceBackend, service: EcsService) -> None:

@@ -3,7 +3,7 @@
 It needs DATABASE_HOST, _PORT, _NAME, _USER and _PASSWORD, connects with TLS, and treats its schema as Flyway does: the
 migrator (image name `api-gateway`) creates version 1 where there is no history; the others wait for it.
 An application without DATABASE_HOST needs no database. Where CACHE_SECRET is set, its health says how it finds the
-cache, and does not depend on it.
+cache, and does not depend on it. The consumer (image name `sync`) works off the queue that SYNC_QUEUE names.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from urllib.parse import parse_qs
 import pg8000.native
 from pg8000.exceptions import DatabaseError, InterfaceError
 
+from components.sync_message import SyncMessage
 from sandbox.cloud.emulations.cache_use import CacheUse
 from sandbox.cloud.emulations.endpoints import Request, Response
+from sandbox.cloud.emulations.queue_worker import QueueWorker
 
 MIGRATOR = "api-gateway"
 TIMEOUT_SECONDS = 5  # real; for connecting and for one statement
@@ -32,6 +34,10 @@ Route = Callable[[str, int], str | None]
 
 class Unavailable(Exception):
     """The application cannot work now; the text says why."""
+
+
+class Contradiction(Exception):
+    """A message that says something else than a row which is there: no delivery will ever change that."""
 
 
 def _tls() -> ssl.SSLContext:
@@ -60,6 +66,7 @@ class Workload:
         self._route = route
         secret = environment.get("CACHE_SECRET")
         self._cache = CacheUse(lambda: read_secret(secret), route) if secret else None
+        self.worker: QueueWorker | None = None
         self._connection: pg8000.native.Connection | None = None
         self._lock = threading.RLock()
 
@@ -84,6 +91,24 @@ class Workload:
                 connection.close()
             except (OSError, InterfaceError, DatabaseError):
                 return  # the server is gone already
+
+    def end(self) -> None:
+        """Stop for good."""
+        if self.worker is not None:
+            self.worker.stop()
+        self.close()
+
+    def write(self, message: SyncMessage) -> None:
+        """Make the row of a message exist exactly once, committed when this returns, however often it is called."""
+        values = {"seq": message.seq, "body": message.body, "key": message.key}
+        insert = "insert into app.events (seq, body, key) values (:seq, :body, :key) on conflict do nothing returning 1"
+        if self._with_database(lambda connection: connection.run(insert, **values)):
+            return
+        select = "select seq, body, key from app.events where seq = :seq or key = :key"
+        rows = self._with_database(lambda connection: connection.run(select, seq=message.seq, key=message.key))
+        # A row that came in through the gateway has no key.
+        if [row[:2] for row in rows] != [[message.seq, message.body]] or rows[0][2] not in (None, message.key):
+            raise Contradiction(f"{message.key} is there with another content")
 
     # -- requests ---------------------------------------------------------------------------------------------
     def handle(self, request: Request) -> Response:
@@ -193,7 +218,7 @@ def _migrate(connection: pg8000.native.Connection) -> None:
         )
         connection.run(
             "create table if not exists app.events"
-            " (seq bigint primary key, body text not null, at timestamptz not null default now())"
+            " (seq bigint primary key, body text not null, at timestamptz not null default now(), key text unique)"
         )
         connection.run(
             "insert into app.schema_history (version, description, success) values (1, 'events', true)"

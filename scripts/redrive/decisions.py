@@ -1,0 +1,104 @@
+"""What a replay decides, from what it saw: pure functions of counts, letters and AWS's clock."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from components import sync_message
+from components.sync_message import Malformed
+from scripts.redrive.queues import Counts, Letter
+
+# Sorting holds every letter at once, and SQS lets a standard queue hide about 120,000 ("Message quotas", SQS). So many
+# are also moved within the 36 hours after which SQS ends a move, at any rate ("… dead-letter queue redrive", SQS).
+MOST_LETTERS = 100_000
+# Seconds. A letter is hidden while the others are looked at: the slowest that this may go is SORTED_A_SECOND.
+HOLD_LEAST, HOLD_MOST, SORTED_A_SECOND = 120, 12 * 60 * 60, 50
+# SQS's counts may lag for a minute ("ApproximateNumberOfMessages", GetQueueAttributes).
+CALM = timedelta(seconds=60)
+STANDSTILL = timedelta(minutes=10)  # beyond the time that a failing message takes to become a dead letter
+RETURNED = "it came back: sync could not work it off"
+
+
+def fault(letter: Letter) -> str | None:
+    """Why a letter must not be replayed; None where it may be. Says nothing of its contents."""
+    try:
+        sync_message.parse(letter.body)
+    except Malformed as found:
+        return str(found)
+    return None
+
+
+def reason(letter: Letter) -> str:
+    """Why a letter that is still there after a replay was not replayed."""
+    return fault(letter) or RETURNED
+
+
+def counted(letters: Sequence[Letter]) -> dict[str, int]:
+    """How many letters there are for each reason, the most first."""
+    return dict(Counter(map(reason, letters)).most_common())
+
+
+def hold_seconds(letters: int) -> int:
+    """How long to hide letters while so many are sorted."""
+    return min(HOLD_MOST, HOLD_LEAST + letters // SORTED_A_SECOND)
+
+
+def move_seconds(letters: int, rate: int) -> float:
+    return letters / rate
+
+
+def aside_seconds(letters: int, rate: int) -> int:
+    """How long to hide what must not be moved while so many others are."""
+    return min(HOLD_MOST, HOLD_LEAST + math.ceil(2 * move_seconds(letters, rate)))
+
+
+def left(done: int, total: int, seconds: float, rate: float) -> float:
+    """Seconds until all is done: by what was seen so far, before that by the rate that was asked for."""
+    seen = done / seconds if seconds >= CALM.total_seconds() and done else rate
+    return max(0, total - done) / seen
+
+
+class State(Enum):
+    """How far `sync` is."""
+
+    WORKING = "working"
+    SETTLED = "settled"
+    STUCK = "stuck"
+
+
+@dataclass
+class Settling:
+    """Whether `sync` has done with what was moved, from looks at its queue.
+
+    It has when nothing waits and nothing is being worked on for a while. A queue that new messages keep busy is never
+    so empty: there it has once nothing waited for a while, so that each moved message was received, and the deliveries
+    of one that fails are used up since. `deliveries`: how long those take.
+    """
+
+    deliveries: timedelta
+    _calm_since: datetime | None = None
+    _none_waits_since: datetime | None = None
+    _received: datetime | None = None
+    _least: int | None = None
+    _least_at: datetime | None = None
+
+    def look(self, counts: Counts) -> State:
+        """Take in one look, in the order of time."""
+        waiting, now = counts.visible + counts.delayed, counts.at
+        self._calm_since = (self._calm_since or now) if counts.total == 0 else None
+        self._none_waits_since = (self._none_waits_since or now) if waiting == 0 else None
+        if self._received is None and self._none_waits_since and now - self._none_waits_since >= CALM:
+            self._received = self._none_waits_since
+        if self._least is None or waiting < self._least:
+            self._least, self._least_at = waiting, now
+        if self._calm_since and now - self._calm_since >= CALM:
+            return State.SETTLED
+        if self._received is not None:
+            return State.SETTLED if now - self._received >= self.deliveries + CALM else State.WORKING
+        stood = now - (self._least_at or now)
+        return State.STUCK if stood > self.deliveries + STANDSTILL else State.WORKING
