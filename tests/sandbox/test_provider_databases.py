@@ -163,7 +163,8 @@ def test_a_database_is_restored_from_replicated_backups_with_its_own_password(la
     )
     replication = lab.make(REPLICATION, sourceDbInstanceArn=source.state["arn"], kmsKeyId=lab.key, retentionPeriod=3)
     rds = lab.aws("rds")
-    wait(lambda: rds.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"][0]["RestoreWindow"], 60)
+    asked = {"DBInstanceAutomatedBackupsArn": replication.id}
+    wait(lambda: rds.describe_db_instance_automated_backups(**asked)["DBInstanceAutomatedBackups"][0]["RestoreWindow"])
     given: dict[str, Any] = {
         "identifier": lab.name("restored"),
         "engine": "postgres",
