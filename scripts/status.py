@@ -14,7 +14,7 @@ import pulumi
 from botocore.exceptions import BotoCoreError, ClientError
 
 import scripts
-from components import database_plans, naming
+from components import naming, origins
 from components.facts import Facts
 from components.witness import MARKER_KEY, TAKEN_OVER
 from scripts import console, project
@@ -195,7 +195,7 @@ def _copies(site: Site, view: View, status: Status) -> None:
     now = status.now = answered_at(site.client("sts").get_caller_identity())
     facts = site.facts()
     status.rpo_minutes = site.settings.database.rpo_minutes
-    faults = {copy.identifier: database_plans.unusable_because(site.promoted, copy, facts) for copy in facts.copies}
+    faults = {copy.identifier: origins.unusable_because(site.promoted, copy, facts) for copy in facts.copies}
     newest = max(
         (copy for copy in facts.copies if faults[copy.identifier] is None and copy.original_created_at),
         key=lambda copy: copy.original_created_at.timestamp() if copy.original_created_at else 0.0,

@@ -203,3 +203,52 @@ def test_a_database_is_restored_from_replicated_backups_with_its_own_password(la
         pg8000.native.Connection("platform_admin", "127.0.0.1", "postgres", port, "own-password", ssl_context=context)
     ) as connection:
         assert connection.run("select pg_is_in_recovery()") == [[False]]
+
+
+def test_a_database_is_restored_to_a_time_of_another_one_and_needs_no_second_deployment(lab: Lab) -> None:
+    """Within a region the source's retention and windows come along, so that nothing is left to change."""
+    source = lab.make(INSTANCE, **plain(lab, backupRetentionPeriod=7, storageEncrypted=True, kmsKeyId=lab.key))
+    rds, identifier = lab.aws("rds"), source.state["identifier"]
+
+    def latest() -> Any:
+        return rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0].get("LatestRestorableTime")
+
+    moment = wait(latest, 60, "backups of the source")
+    given = plain(
+        lab,
+        backupRetentionPeriod=7,
+        storageEncrypted=True,
+        kmsKeyId=lab.key,
+        restoreToPointInTime={
+            "sourceDbiResourceId": source.state["resourceId"],
+            "restoreTime": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        },
+    )
+    made = lab.client.create(
+        INSTANCE, {name: v for name, v in given.items() if name not in ("username", "engineVersion")}
+    )
+    assert made.state["resourceId"] != source.state["resourceId"]
+    assert list(lab.client.diff(made).diffs) == []
+    for changed in ({"restoreTime": "2026-01-01T00:00:00Z"}, {"sourceDbiResourceId": "db-OTHER"}):
+        other = {**made.inputs, "restoreToPointInTime": {**given["restoreToPointInTime"], **changed}}
+        assert list(lab.client.diff(made, other).replaces) == ["restoreToPointInTime"]
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"restoreToPointInTime": {"restoreTime": "yesterday"}}, "must be in RFC3339 time format"),
+        ({"restoreToPointInTime": {"restoreTime": "2026-01-01 00:00:00Z"}}, "must be in RFC3339 time format"),
+        (
+            {"restoreToPointInTime": {"restoreTime": "2026-01-01T00:00:00Z", "useLatestRestorableTime": True}},
+            "restoreTime conflicts with useLatestRestorableTime",
+        ),
+        (
+            {"restoreToPointInTime": {"useLatestRestorableTime": True}, "snapshotIdentifier": "a-snapshot"},
+            "conflicts with snapshotIdentifier",
+        ),
+    ],
+)
+def test_what_the_plugin_refuses_of_a_restore_to_a_time(lab: Lab, given: dict[str, Any], refused: str) -> None:
+    (reason,) = lab.client.check(INSTANCE, plain(lab, **given))
+    assert refused in reason
