@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import grpc
 import pg8000.native
 import pytest
 
+from components.database_plans import DatabasePlan
+from components.origins import Moment
+from components.settings.database import GenerationSettings
+from tests.components.test_database import build
 from tests.sandbox.provider_client import Client, Made
 from tests.sandbox.provider_lab import PEER, Lab, open_lab
 from tests.sandbox.traffic_world import wait
@@ -232,6 +237,58 @@ def test_a_database_is_restored_to_a_time_of_another_one_and_needs_no_second_dep
     for changed in ({"restoreTime": "2026-01-01T00:00:00Z"}, {"sourceDbiResourceId": "db-OTHER"}):
         other = {**made.inputs, "restoreToPointInTime": {**given["restoreToPointInTime"], **changed}}
         assert list(lab.client.diff(made, other).replaces) == ["restoreToPointInTime"]
+
+
+EMPTY: Final = DatabasePlan(
+    generation=GenerationSettings(name="first", origin="empty"),
+    identifier="mental-health-platform-sa-rds",
+    serving=True,
+    engine_version="17.6",
+    allocated_storage=100,
+)
+
+
+def of_the_program(lab: Lab, plan: DatabasePlan) -> dict[str, Any]:
+    """What the program's own component tells the provider of a generation, with what it refers to made here."""
+    told = build(plan).one(INSTANCE, f"database-{plan.generation.name}").inputs
+    made = {
+        "dbSubnetGroupName": lab.make(
+            "aws:rds/subnetGroup:SubnetGroup", name=lab.name("subnets"), subnetIds=lab.subnets, description="lab"
+        ).id,
+        "vpcSecurityGroupIds": [lab.security_group()],
+        "parameterGroupName": "default.postgres17",
+        "kmsKeyId": lab.key,
+        "performanceInsightsKmsKeyId": lab.key,
+        "monitoringRoleArn": lab.role("monitoring.rds.amazonaws.com").state["arn"],
+    }
+    return {name: made.get(name, value) for name, value in told.items() if value is not None}
+
+
+def test_the_programs_own_generation_of_a_time_has_nothing_left_to_change(lab: Lab) -> None:
+    """All that the plugin drops or leaves in such a restore: a program that asks for it would never be done."""
+    source = lab.make(INSTANCE, **of_the_program(lab, EMPTY))
+    rds, identifier = lab.aws("rds"), source.state["identifier"]
+
+    def latest() -> Any:
+        return rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0].get("LatestRestorableTime")
+
+    moment = Moment(identifier, str(source.state["resourceId"]), wait(latest, 60, "backups of the source"))
+    plan = replace(
+        EMPTY,
+        generation=GenerationSettings(name="restored", origin=moment.rfc3339, of="first"),
+        identifier=f"{identifier}-restored",
+        moment=moment,
+        data_from=str(moment),
+    )
+    given = of_the_program(lab, plan)
+    made = lab.client.create(INSTANCE, given)
+    assert list(lab.client.diff(made).diffs) == []
+    refreshed = lab.client.read(made)
+    assert refreshed is not None
+    assert refreshed[0].inputs == given
+    insights = {"performanceInsightsEnabled": True, "performanceInsightsRetentionPeriod": 7}
+    eager = lab.client.create(INSTANCE, {**given, **insights, "identifier": lab.name("eager")})
+    assert "performanceInsightsEnabled" in lab.client.diff(eager).diffs
 
 
 @pytest.mark.parametrize(
