@@ -20,7 +20,16 @@ from pydantic_core import ErrorDetails
 from components import yaml_files
 from components.settings import reference
 from components.settings.stack import Settings
-from components.stack_files import DEFAULTS, HIDDEN, PROJECT_FILE, Problem, Sources, contradictions, plain_secrets
+from components.stack_files import (
+    DEFAULTS,
+    HIDDEN,
+    PROJECT_FILE,
+    Problem,
+    Sources,
+    bare_times,
+    contradictions,
+    plain_secrets,
+)
 
 SECURE_KEYS: Final = {
     "databaseMasterPassword": "password of the database's administrator",
@@ -122,8 +131,12 @@ def read_secure(project: str, given: Mapping[str, str], sources: Sources) -> Sec
 
 
 def check_files(settings: Settings, sources: Sources) -> None:
-    """Refuse secrets that a file holds readable, and two stacks whose files contradict each other."""
-    problems = [*plain_secrets(sources, settings.project, SECURE_KEYS), *contradictions(settings, sources)]
+    """Refuse secrets that a file holds readable, times that YAML reads, and two stacks' files that contradict."""
+    problems = [
+        *plain_secrets(sources, settings.project, SECURE_KEYS),
+        *bare_times(sources, settings.project),
+        *contradictions(settings, sources),
+    ]
     if problems:
         raise _refusal(settings.stack, problems)
 

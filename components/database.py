@@ -164,8 +164,8 @@ class Database(pulumi.ComponentResource):
         )
 
     def _insights(self, plan: DatabasePlan) -> Mapping[str, Any]:
-        """None for a database that came from replicated backups: the provider drops them in such a restore (Terraform
-        AWS provider, resourceInstanceCreate), and every later deployment would find something to change."""
+        """None for a database that came from automated backups: the provider drops them in a restore to a point in
+        time (Terraform AWS provider, resourceInstanceCreate), so every later deployment would find a change to make."""
         if plan.from_backups:
             return {}
         return {
@@ -191,6 +191,10 @@ class Database(pulumi.ComponentResource):
         if plan.backups is not None:
             own["restore_to_point_in_time"] = aws.rds.InstanceRestoreToPointInTimeArgs(
                 source_db_instance_automated_backups_arn=plan.backups, use_latest_restorable_time=True
+            )
+        if plan.moment is not None:
+            own["restore_to_point_in_time"] = aws.rds.InstanceRestoreToPointInTimeArgs(
+                source_dbi_resource_id=plan.moment.resource_id, restore_time=plan.moment.rfc3339
             )
         if plan.generation.origin == EMPTY:
             # A restore brings its own database and user name, and keeps its version, or is lifted by AWS where that is

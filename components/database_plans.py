@@ -1,34 +1,31 @@
-"""Which databases a deployment consists of, and from which data each of them comes.
+"""Which databases a deployment consists of, and what each of them is made of or kept as.
 
 Pure functions of settings and facts. A refusal is a `pulumi.RunError` that says what was found and what to do; what
 people have to know is appended to `warnings`: they must be able to promote old data when there is none newer.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import pulumi
 
 from components import naming
-from components.facts import Backups, Copy, Facts, Instance
+from components.facts import Facts, Instance
 from components.orderable import check_offered
+from components.origins import NEWEST, Moment, choose_origin, is_snapshot, loss_warning, of_platform
 from components.settings.database import GenerationSettings
 from components.settings.stack import Settings
 
 EMPTY = "empty"
-NEWEST = "newest"
-# Whatever else RDS calls them once the source is gone: what can be restored has a latest time.
-BACKUPS_UNUSABLE = ("creating", "deleting", "pending")
-NO_TIME = "has no time of creation"
 
 
 @dataclass(frozen=True)
 class DatabasePlan:
     """One generation as it has to be.
 
-    `serving`: the services use it. At most one of `snapshot`, `backups` and `follows` is set: the identifier of a
-    snapshot or the ARN of replicated backups that it is restored from, or the ARN of the database that it follows
-    (until it serves). `data_from` says in its tags where the data came from, also when it no longer follows.
+    `serving`: the services use it. At most one of `snapshot`, `backups`, `moment` and `follows` is set: the identifier
+    of a snapshot, the ARN of replicated backups or the moment of another generation that it is restored from, or the
+    ARN of the database that it follows (until it serves). `data_from` says in its tags where the data came from, also
+    when it no longer follows.
     """
 
     generation: GenerationSettings
@@ -38,25 +35,14 @@ class DatabasePlan:
     allocated_storage: int | None
     snapshot: str | None = None
     backups: str | None = None
+    moment: Moment | None = None
     follows: str | None = None
     data_from: str | None = None
 
     @property
     def from_backups(self) -> bool:
-        """Whether its data came from replicated backups, now or once."""
-        return self.data_from is not None and ":auto-backup:" in self.data_from
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Data that a database can be restored from. `at`: when it was current."""
-
-    name: str
-    at: datetime
-    engine_version: str
-    allocated_storage: int
-    snapshot: str | None = None
-    backups: str | None = None
+        """Whether its data came from automated backups, now or once."""
+        return self.data_from is not None and (":auto-backup:" in self.data_from or Moment.said_by(self.data_from))
 
 
 def plan_replica(settings: Settings, facts: Facts, warnings: list[str]) -> DatabasePlan | None:
@@ -101,7 +87,7 @@ def plan_database(
     if settings.database.standby_source == "read-replica" and serving:
         warnings.append(f"There is no replica {identifier}: the database is restored from a copy.")
     origin = choose_origin(settings, generation, facts)
-    warning = age_warning(settings, origin, facts)
+    warning = loss_warning(settings, origin, facts)
     if warning is not None:
         warnings.append(warning)
     storage = _storage(settings, identifier, origin.allocated_storage, warnings)
@@ -115,7 +101,8 @@ def plan_database(
         storage,
         snapshot=origin.snapshot,
         backups=origin.backups,
-        data_from=origin.snapshot or origin.backups,
+        moment=origin.moment,
+        data_from=origin.snapshot or origin.backups or str(origin.moment),
     )
 
 
@@ -180,161 +167,18 @@ def _kept(
         serving,
         existing.engine_version,
         _storage(settings, existing.identifier, existing.allocated_storage, warnings),
-        snapshot=existing.restored_from if _is_snapshot(existing.restored_from) else None,
+        snapshot=existing.restored_from if is_snapshot(existing.restored_from) else None,
         data_from=existing.restored_from,
     )
-
-
-def _is_snapshot(data_from: str | None) -> bool:
-    """Replicated backups and a followed database are named by ARN."""
-    return data_from is not None and not data_from.startswith("arn:")
 
 
 def refuse_empty_over_data(settings: Settings, generation: GenerationSettings, facts: Facts) -> None:
     """An empty database beside existing data is nearly always a mistake, and the services would fill it."""
     found = [instance.identifier for instance in facts.instances]
-    found += [copy.identifier for copy in facts.copies if _ours(settings, copy)]
+    found += [copy.identifier for copy in facts.copies if of_platform(settings, copy)]
     if found:
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise pulumi.RunError(
             f"Generation {generation.name} has origin {EMPTY}, but there is data: {', '.join(found[:3])}{more}. "
             f"Nothing was changed. Set its origin to {NEWEST} or to the identifier of a copy."
         )
-
-
-def choose_origin(settings: Settings, generation: GenerationSettings, facts: Facts) -> Origin:
-    """What a generation is restored from. Raises pulumi.RunError where there is nothing that can be used.
-
-    `newest` is the newest data, wherever it lies: replicated backups that stopped unnoticed lose to a copy.
-    """
-    if generation.origin != NEWEST:
-        return _named_copy(settings, generation, facts)
-    faults: dict[str, str] = {}
-    usable: list[Origin] = []
-    for copy in facts.copies:
-        found = _from_copy(copy)
-        fault = unusable_because(settings, copy, facts)
-        if found is not None and fault is None:
-            usable.append(found)
-        else:
-            faults[copy.identifier] = fault or NO_TIME
-    for entry in facts.backups:
-        found = _from_backups(entry)
-        fault = _useless_because(settings, entry, facts)
-        if found is not None and fault is None:
-            usable.append(found)
-        else:
-            faults[entry.arn] = fault or NO_TIME
-    if not usable:
-        listed = "; ".join(f"{name}: {fault}" for name, fault in sorted(faults.items())) or "there are no copies at all"
-        raise pulumi.RunError(
-            f"No usable copy of the database of {settings.peer.stack} exists in {settings.region} ({listed}). "
-            "Nothing was changed. Wait for a copy in progress, or set the generation's origin to a snapshot's name."
-        )
-    return max(usable, key=lambda origin: origin.at)
-
-
-def _from_copy(copy: Copy) -> Origin | None:
-    if copy.original_created_at is None:
-        return None
-    at, version, storage = copy.original_created_at, copy.engine_version, copy.allocated_storage
-    return Origin(copy.identifier, at, version, storage, snapshot=copy.identifier)
-
-
-def _from_backups(entry: Backups) -> Origin | None:
-    if entry.latest is None:
-        return None
-    name = f"the replicated backups of {entry.source_arn}"
-    return Origin(name, entry.latest, entry.engine_version, entry.allocated_storage, backups=entry.arn)
-
-
-def _named_copy(settings: Settings, generation: GenerationSettings, facts: Facts) -> Origin:
-    named = next((copy for copy in facts.copies if copy.identifier == generation.origin), None)
-    fault = "it does not exist" if named is None else _technical_fault(named, facts)
-    found = None if named is None else _from_copy(named)
-    if found is None or fault is not None:
-        raise pulumi.RunError(
-            f"Generation {generation.name} cannot come from snapshot {generation.origin} in {settings.region}: "
-            f"{fault}. Nothing was changed."
-        )
-    return found
-
-
-def _useless_because(settings: Settings, entry: Backups, facts: Facts) -> str | None:
-    """Why `newest` passes over replicated backups, None where they may be used."""
-    if not _named_after(entry.source_arn.rpartition(":")[2], naming.physical(settings.peer.short_name, "rds")):
-        return f"of database {entry.source_arn}, not of {settings.peer.stack}'s"
-    if entry.status in BACKUPS_UNUSABLE:
-        return f"is {entry.status}"
-    if entry.latest is None:
-        return NO_TIME
-    if entry.key_arn != facts.data_key_arn:
-        return f"not encrypted with this region's data key but with {entry.key_arn or 'none'}"
-    return _taken_too_late(entry.latest, facts)
-
-
-def unusable_because(settings: Settings, copy: Copy, facts: Facts) -> str | None:
-    """Why `newest` passes over this copy, None where it may be used."""
-    if not _of_peer(settings, copy):
-        return f"of database {copy.source_database}, not of {settings.peer.stack}'s"
-    if copy.made_by not in naming.SNAPSHOT_MAKERS and not _copied_from_automated(copy):
-        return "made by neither the snapshot cycle nor `dr snapshot`, and not copied from an automated snapshot"
-    fault = _technical_fault(copy, facts)
-    return (
-        fault
-        if fault is not None or copy.original_created_at is None
-        else _taken_too_late(copy.original_created_at, facts)
-    )
-
-
-def _taken_too_late(at: datetime, facts: Facts) -> str | None:
-    """Since the takeover people write here: what the old primary holds from then on is another history."""
-    if facts.taken_over_at is None or at <= facts.taken_over_at:
-        return None
-    return f"taken after this stack took over ({facts.taken_over_at:%Y-%m-%d %H:%M} UTC)"
-
-
-def _technical_fault(copy: Copy, facts: Facts) -> str | None:
-    if copy.unusable:
-        return f"marked {naming.UNUSABLE_TAG}"
-    if copy.status != "available":
-        return f"is {copy.status}"
-    if copy.original_created_at is None:
-        return NO_TIME
-    if not copy.encrypted or copy.key_arn != facts.data_key_arn:
-        return f"not encrypted with this region's data key but with {copy.key_arn or 'none'}"
-    return None
-
-
-def _of_peer(settings: Settings, copy: Copy) -> bool:
-    return _named_after(copy.source_database, naming.physical(settings.peer.short_name, "rds"))
-
-
-def _ours(settings: Settings, copy: Copy) -> bool:
-    """Data of this platform: of the peer's database or of an own one."""
-    return _of_peer(settings, copy) or _named_after(copy.source_database, naming.physical(settings.short_name, "rds"))
-
-
-def _named_after(identifier: str, base: str) -> bool:
-    """Whether an identifier is the database `base` or a later generation of it."""
-    return identifier == base or identifier.startswith(f"{base}-")
-
-
-def _copied_from_automated(copy: Copy) -> bool:
-    return copy.copied_from is not None and ":rds:" in copy.copied_from.partition(":snapshot")[2]
-
-
-def age_warning(settings: Settings, origin: Origin, facts: Facts) -> str | None:
-    """What is lost, measured to the primary's last sign of life: deciding slowly loses nothing more."""
-    taken = f"{origin.at:%Y-%m-%d %H:%M} UTC"
-    if facts.sign_of_life is None:
-        return f"Restoring {origin.name} of {taken}; when the primary last answered is unknown, so is the loss."
-    planned = settings.database.tolerated_loss_minutes
-    age = facts.sign_of_life - origin.at
-    if age <= timedelta(minutes=planned):
-        return None
-    minutes = round(age.total_seconds() / 60)
-    return (
-        f"Restoring {origin.name} of {taken}, {minutes} minutes older than the primary's last sign of life "
-        f"({facts.sign_of_life:%Y-%m-%d %H:%M} UTC): more is lost than the planned {planned}."
-    )

@@ -55,7 +55,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Backups:
-    """Automated backups of a database of the other region, replicated to this one. They reach to `latest`."""
+    """Automated backups of a database, also of one that is gone. They reach from `earliest` to `latest`."""
 
     arn: str
     source_arn: str
@@ -64,6 +64,8 @@ class Backups:
     latest: datetime | None
     engine_version: str
     allocated_storage: int
+    resource_id: str
+    earliest: datetime | None
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,15 @@ class Copy:
 
 @dataclass(frozen=True)
 class Facts:
+    """`backups` are those of the other region's databases, replicated to this one; `own_backups` of this region's."""
+
     account: str
     instances: tuple[Instance, ...]
     copies: tuple[Copy, ...]
     data_key_arn: str | None
     sign_of_life: datetime | None
     backups: tuple[Backups, ...] = ()
+    own_backups: tuple[Backups, ...] = ()
     peer_can_send_backups: bool = True
     offers: tuple[Offer, ...] = ()
     replica_lag: timedelta | None = None
@@ -125,11 +130,17 @@ class Reader:
         account = self._call("the account", lambda: self._client("sts").get_caller_identity()["Account"])
         instances = self._call("the databases", self._instances)
         existing = {instance.identifier for instance in instances}
-        declared = {self._settings.database_identifier(g) for g in self._settings.database.generations}
-        restoring = not self._settings.standby and not declared <= existing
+        generations = self._settings.database.generations
+        missing = [g for g in generations if self._settings.database_identifier(g) not in existing]
+        restoring = not self._settings.standby and bool(missing)
         choosing = restoring or watching
+        to_moment = restoring and any(generation.moment for generation in missing)
         promoted = None if self._settings.standby else _followed_by(instances)
-        backups = self._call("the replicated backups", self._backups) if self._uses_backups(choosing) else ()
+        replicates, peer = self._uses_backups(choosing), self._settings.peer.region
+        entries = self._call("the automated backups", self._backups) if replicates or to_moment else []
+        # A region lists the backups of its own databases beside what is replicated to it.
+        backups = tuple(as_backups(entry) for entry in entries if replicates and entry.get("Region") == peer)
+        own_backups = tuple(as_backups(entry) for entry in entries if entry.get("Region") == self._region)
         sign = self._call("the primary's last sign of life", self._sign_of_life) if choosing or promoted else None
         selling = not watching and (restoring or self._follows_anew(existing))
         return Facts(
@@ -139,6 +150,7 @@ class Reader:
             data_key_arn=self._call("the data key", self._data_key) if choosing else None,
             sign_of_life=sign,
             backups=backups,
+            own_backups=own_backups if to_moment else (),
             peer_can_send_backups=self._call("the regions that replicate backups to here", self._peer_sends)
             if self._begins_replicating(backups)
             else True,
@@ -183,11 +195,9 @@ class Reader:
         pages = self._client("rds").get_paginator("describe_db_snapshots").paginate(SnapshotType="manual")
         return tuple(as_copy(snapshot) for page in pages for snapshot in page["DBSnapshots"])
 
-    def _backups(self) -> tuple[Backups, ...]:
+    def _backups(self) -> "list[DBInstanceAutomatedBackupTypeDef]":
         pages = self._client("rds").get_paginator("describe_db_instance_automated_backups").paginate()
-        entries = (entry for page in pages for entry in page["DBInstanceAutomatedBackups"])
-        # The region lists the backups of its own databases, too.
-        return tuple(as_backups(entry) for entry in entries if entry.get("Region") == self._settings.peer.region)
+        return [entry for page in pages for entry in page["DBInstanceAutomatedBackups"]]
 
     def _peer_sends(self) -> bool:
         answer = self._client("rds").describe_source_regions(RegionName=self._settings.peer.region)
@@ -304,6 +314,8 @@ def as_backups(entry: "DBInstanceAutomatedBackupTypeDef") -> Backups:
         latest=entry.get("RestoreWindow", {}).get("LatestTime"),
         engine_version=entry["EngineVersion"],
         allocated_storage=entry["AllocatedStorage"],
+        resource_id=entry["DbiResourceId"],
+        earliest=entry.get("RestoreWindow", {}).get("EarliestTime"),
     )
 
 

@@ -4,8 +4,9 @@ The engine hands the program values without their origin; a message about a wron
 """
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,6 +84,17 @@ def plain_secrets(sources: Sources, project: str, secure_keys: Iterable[str]) ->
         for file, keys in files
         for key in secure_keys
         if key in keys and not _wholly_encrypted(keys[key])
+    ]
+
+
+def bare_times(sources: Sources, project: str) -> list[Problem]:
+    """The times that a file does not quote: YAML reads them itself, one without a zone as UTC and without a word."""
+    files = ((sources.stack_file, sources.stack_keys), (PROJECT_FILE, sources.project_keys))
+    return [
+        Problem(file, f"{project}:{key}", str(time), 'a time belongs in quotes, with its zone: "2026-03-02T09:14:30Z"')
+        for file, keys in files
+        for key, value in keys.items()
+        for time in _times(value)
     ]
 
 
@@ -183,6 +195,13 @@ def _encrypted(value: Any) -> bool:
 def _holds_encrypted(value: Any) -> bool:
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return _encrypted(value) or any(_holds_encrypted(part) for part in parts)
+
+
+def _times(value: Any) -> Iterator[date]:
+    if isinstance(value, date):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _times(part)
 
 
 def _wholly_encrypted(value: Any) -> bool:

@@ -144,6 +144,10 @@ class Clock:
         """The modelled time that belongs to a real moment (epoch seconds)."""
         return datetime.fromtimestamp(self.started_at + (real_epoch - self.started_at) * self.speed, UTC)
 
+    def real(self, at: datetime) -> float:
+        """The real moment (epoch seconds) that belongs to a modelled time."""
+        return self.started_at + (at.timestamp() - self.started_at) / self.speed
+
     def seconds(self, modelled_minutes: float) -> float:
         """Real seconds that `modelled_minutes` last."""
         return modelled_minutes * 60.0 / self.speed

@@ -14,7 +14,7 @@ import pulumi
 from botocore.exceptions import BotoCoreError, ClientError
 
 import scripts
-from components import database_plans, naming
+from components import naming, origins
 from components.facts import Facts
 from components.guards import FIRST_EPOCH
 from components.witness import MARKER_KEY, TAKEN_OVER
@@ -233,7 +233,7 @@ def _data(site: Site, view: View, status: Status) -> None:
             return
         if status.data.source != database.standby_source:
             view.wrong.append(f"a promotion would take {status.data.what}, not {database.standby_source}")
-    faults = {copy.identifier: database_plans.unusable_because(site.promoted, copy, facts) for copy in facts.copies}
+    faults = {copy.identifier: origins.unusable_because(site.promoted, copy, facts) for copy in facts.copies}
     usable = [
         (copy.identifier, copy.original_created_at)
         for copy in facts.copies

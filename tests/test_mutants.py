@@ -129,7 +129,7 @@ MUTANTS = (
     Mutant(
         "makes a new instance of the replica's data",
         "components/database_plans.py",
-        "snapshot=existing.restored_from if _is_snapshot(existing.restored_from) else None,",
+        "snapshot=existing.restored_from if is_snapshot(existing.restored_from) else None,",
         "snapshot=existing.restored_from,",
         "components/test_standby_sources.py::test_a_promoted_replica_stays_what_it_is",
     ),
@@ -142,10 +142,17 @@ MUTANTS = (
     ),
     Mutant(
         "restores what the old primary wrote after the takeover",
-        "components/database_plans.py",
+        "components/origins.py",
         "if facts.taken_over_at is None or at <= facts.taken_over_at:",
         "if True:",
         "components/test_standby_sources.py::test_no_copy_taken_after_the_takeover_is_used",
+    ),
+    Mutant(
+        "asks for a time that RDS cannot restore",
+        "components/origins.py",
+        "elif entry.earliest <= at <= entry.latest:",
+        "elif entry.earliest <= at:",
+        "components/test_moments.py::test_a_time_out_of_range_is_refused_with_the_window",
     ),
     Mutant(
         "logs what patients said",
@@ -275,7 +282,7 @@ MUTANTS = (
     ),
     Mutant(
         "passes over the copies that people made",
-        "components/database_plans.py",
+        "components/origins.py",
         "copy.made_by not in naming.SNAPSHOT_MAKERS",
         "copy.made_by != naming.SNAPSHOT_CYCLE",
         "components/test_guards.py::test_a_copy_made_by_hand_is_as_good_as_the_cycles_and_the_newest_data_win",

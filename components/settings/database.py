@@ -1,12 +1,16 @@
 """The databases of a stack, generation by generation, and how a standby gets their data."""
 
+import re
+from datetime import datetime
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from components.settings.base import Form, Frozen, Slug, Unit
 from components.settings.windows import check_apart, daily_window, weekly_window
 
+_SNAPSHOT = r"[A-Za-z][A-Za-z0-9:-]*"
+_TIME = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})"
 _SLUG = r"^[a-z](?:[a-z0-9]|-(?!-))*(?<!-)$"
 
 StandbySource = Literal["snapshot-copies", "replicated-backups", "read-replica"]
@@ -27,9 +31,17 @@ class GenerationSettings(Frozen):
     name: Slug = Field(description="How `database.serving` names it")
     origin: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z][A-Za-z0-9:-]*$", max_length=255),
-        Form("`empty`, `newest` (usable copy or replicated backup) or a snapshot's identifier"),
-    ] = Field(description="What it is made of, once")
+        Field(pattern=rf"^(?:{_SNAPSHOT}|{_TIME})$", max_length=255),
+        Form(
+            "`empty`, `newest` (usable copy or replicated backup), a snapshot's identifier or a time in quotes, to the "
+            'second and with its zone, such as `"2026-03-02T09:14:30+03:00"`'
+        ),
+    ] = Field(description="What it is made of, once; a time: what `of` was then")
+    of: Slug | None = Field(
+        default=None,
+        description="Which earlier generation's automated backups a time is of, also after its deletion; with a time "
+        "only, which needs it",
+    )
     identifier: (
         Annotated[str, Field(pattern=_SLUG, max_length=63), Form("lower-case letters, digits, single hyphens")] | None
     ) = Field(
@@ -37,6 +49,21 @@ class GenerationSettings(Frozen):
         description="The database's own name, if not `<platform>-<short name>-rds` (first) or that with the "
         "generation's name (later ones)",
     )
+
+    @property
+    def moment(self) -> datetime | None:
+        """The time that `origin` is, None where it is none."""
+        return datetime.fromisoformat(self.origin) if re.fullmatch(_TIME, self.origin) else None
+
+    @field_validator("origin")
+    @classmethod
+    def _a_time_that_exists(cls, origin: str) -> str:
+        if re.fullmatch(_TIME, origin):
+            try:
+                datetime.fromisoformat(origin)
+            except ValueError as error:
+                raise ValueError(f"no such time: {error}") from None
+        return origin
 
 
 class DatabaseSettings(Frozen):
@@ -105,6 +132,23 @@ class DatabaseSettings(Frozen):
         names = [generation.name for generation in self.generations]
         if len(set(names)) != len(names):
             raise ValueError(f"generations need distinct names, these are {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _times_of_earlier_ones(self) -> Self:
+        earlier: list[str] = []
+        for generation in self.generations:
+            if generation.moment is None and generation.of is not None:
+                raise ValueError(
+                    f"generations: {generation.name} has of {generation.of}, which is for a time as origin; leave it "
+                    f"out with origin {generation.origin}"
+                )
+            if generation.moment is not None and generation.of not in earlier:
+                raise ValueError(
+                    f"generations: {generation.name} has a time as its origin and needs of, the name of an earlier "
+                    f"generation; allowed: {', '.join(earlier) or 'none, it is the first'}"
+                )
+            earlier.append(generation.name)
         return self
 
     @model_validator(mode="after")

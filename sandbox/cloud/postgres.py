@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import re
 import secrets
 import shutil
 import signal
@@ -252,27 +251,11 @@ class Server:
             ADMIN, "127.0.0.1", database, self.port, self._servers.admin_password, ssl_context=context, timeout=20
         )
 
-    def keep_wal(self, slot: str) -> None:
-        """Keep the WAL from now on until it was archived."""
-        with self.admin() as connection:
-            connection.run("SELECT pg_create_physical_replication_slot(:slot, true)", slot=slot)
-
-    def archive_wal(self, slot: str, archive: Path) -> float:
-        """Copy the WAL that `archive` lacks. All commits acknowledged before the moment returned are in it."""
-        with self.admin() as connection:
-            moment = time.time()
-            connection.run("SELECT pg_current_xact_id()")  # a commit after it, so that recovery knows where to stop
-            connection.run("SELECT pg_switch_wal()")
-            ((segment, position),) = connection.run("SELECT pg_walfile_name(w), w::text FROM pg_current_wal_lsn() AS w")
-            complete = {
-                path.name
-                for path in (self.data / "pg_wal").iterdir()
-                if re.fullmatch("[0-9A-F]{24}", path.name) and path.name < segment
-            }
-            for name in complete - {path.name for path in archive.iterdir()}:
-                shutil.copy(self.data / "pg_wal" / name, archive / name)
-            connection.run("SELECT pg_replication_slot_advance(:slot, :position)", slot=slot, position=position)
-        return moment
+    @contextlib.contextmanager
+    def held(self) -> Iterator[bool]:
+        """Whether it runs; it is neither stopped nor started meanwhile."""
+        with self._lock:
+            yield self.process is not None
 
     def replay_age(self) -> float | None:
         """Real seconds since the newest replayed commit was made on the source; None where there was none yet."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from components.database_plans import EMPTY, choose_origin
+from components.database_plans import EMPTY
 from components.facts import Facts, Instance
+from components.origins import choose_origin
 from components.settings.stack import Settings
 from scripts.rehearsal.sources import Source
 

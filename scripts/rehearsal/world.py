@@ -90,7 +90,8 @@ class World:
         """The latest time that the replicated backups in the standby region can be restored to."""
         pages = self.rds(self.project.standby).get_paginator("describe_db_instance_automated_backups").paginate()
         entries = [entry for page in pages for entry in page["DBInstanceAutomatedBackups"]]
-        ends = [entry.get("RestoreWindow", {}).get("LatestTime") for entry in entries]
+        replicated = [entry for entry in entries if entry.get("Region") == self.project.primary.region]
+        ends = [entry.get("RestoreWindow", {}).get("LatestTime") for entry in replicated]
         return max((end.timestamp() for end in ends if end is not None), default=None)
 
     def data_moment(self, copy: Snapshot) -> DataMoment | None:

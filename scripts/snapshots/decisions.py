@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from components import database_plans, naming
+from components import naming, origins
 from components.facts import Facts
 from components.functions.snapshot_cycle.decisions import stamped, time_in_name
 from components.settings.stack import Settings
@@ -138,7 +138,7 @@ def good(entry: Snapshot, key: Key) -> bool:
 def newest_usable(settings: Settings, snapshots: Iterable[Snapshot], key: Key) -> Snapshot | None:
     """What a promotion of the stack that stands by would restore, by the rule of the promotion itself."""
     facts = Facts(settings.account_id, (), (), key.arn, None)
-    usable = [entry for entry in snapshots if database_plans.unusable_because(settings, entry.copy, facts) is None]
+    usable = [entry for entry in snapshots if origins.unusable_because(settings, entry.copy, facts) is None]
     return max(usable, key=_data_moment, default=None)
 
 

@@ -117,6 +117,8 @@ BACKUPS = Backups(
     latest=datetime(2026, 3, 2, 8, 55, tzinfo=UTC),
     engine_version="17.6",
     allocated_storage=100,
+    resource_id="db-KENYA",
+    earliest=datetime(2026, 2, 23, 9, 0, tzinfo=UTC),
 )
 
 OFFERS = tuple(Offer(version, smallest_storage=20, largest_storage=65536, lacks=()) for version in ("16.9", "17.6"))

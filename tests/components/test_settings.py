@@ -23,6 +23,15 @@ SERVICES = "services"
 DATABASE = "database"
 ONE_GENERATION = {"name": "first", "origin": "newest"}
 
+TIME = "2026-03-02T09:14:30+03:00"
+
+
+def to_a_time(origin: str, of: str | None = "first") -> list[dict[str, Any]]:
+    """Two generations, the second from a time of the first."""
+    restored = {"name": "restored", "origin": origin, **({} if of is None else {"of": of})}
+    return [ONE_GENERATION, restored]
+
+
 FAULTS: list[tuple[Path_, Any, str]] = [
     (("region",), "kenya", "aws:region = kenya: allowed: text that matches"),
     (("shortName",), "SA", "mental-health-platform:shortName = SA: allowed: text that matches"),
@@ -79,6 +88,21 @@ FAULTS: list[tuple[Path_, Any, str]] = [
         "17 March",
         "generations[0].origin = 17 March: allowed: text that matches",
     ),
+    ((DATABASE, "generations"), to_a_time("2026-03-02T09:14:30"), "a time in quotes, to the second and with its zone"),
+    ((DATABASE, "generations"), to_a_time("2026-03-02T09:14Z"), "generations[1].origin = 2026-03-02T09:14Z: allowed"),
+    ((DATABASE, "generations"), to_a_time("2026-02-30T09:14:30Z"), "no such time: day is out of range for month"),
+    (
+        (DATABASE, "generations"),
+        to_a_time(TIME, of=None),
+        "restored has a time as its origin and needs of, the name of",
+    ),
+    ((DATABASE, "generations"), to_a_time(TIME, of="restored"), "of an earlier generation; allowed: first"),
+    (
+        (DATABASE, "generations"),
+        to_a_time("newest"),
+        "of first, which is for a time as origin; leave it out with origin",
+    ),
+    ((DATABASE, "generations"), to_a_time(TIME)[1:], "allowed: none, it is the first"),
     (
         (DATABASE, "generations", 0, "identifier"),
         "mental-health-platform--x",

@@ -1,12 +1,13 @@
 """Facts of replicas, replicated backups and of what RDS offers are read as AWS answers them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.stub import ANY
 
-from components.facts import Backups, Offer
+from components.facts import Offer
 from tests.components.examples import (
     BACKUPS,
     INSTANCE,
@@ -27,10 +28,11 @@ REPLICA_ANSWER = {**INSTANCE_ANSWER, "ReadReplicaSourceDBInstanceIdentifier": SO
 BACKUPS_ANSWER: dict[str, Any] = {
     "DBInstanceAutomatedBackupsArn": BACKUPS.arn,
     "DBInstanceArn": SOURCE_ARN,
+    "DbiResourceId": BACKUPS.resource_id,
     "Region": "eu-west-1",
     "Status": "replicating",
     "KmsKeyId": KEY_ARN,
-    "RestoreWindow": {"EarliestTime": LAST_SIGN - timedelta(days=7), "LatestTime": BACKUPS.latest},
+    "RestoreWindow": {"EarliestTime": BACKUPS.earliest, "LatestTime": BACKUPS.latest},
     "EngineVersion": "17.6",
     "AllocatedStorage": 100,
 }
@@ -79,7 +81,7 @@ def test_a_promotion_sees_how_far_the_backups_reach() -> None:
     aws = backups(Aws().identity().instances([]), {**BACKUPS_ANSWER, "RestoreWindow": {}, "KmsKeyId": "other"})
     found = aws.copies([]).key().sign_of_life(SIGN).offers().marker().read(SERVING_BACKUPS)
     (entry,) = found.backups
-    assert entry == Backups(BACKUPS.arn, SOURCE_ARN, "replicating", "other", None, "17.6", 100)
+    assert entry == replace(BACKUPS, key_arn="other", earliest=None, latest=None)
 
 
 def test_other_sources_ask_for_no_backups() -> None:

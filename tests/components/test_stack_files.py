@@ -112,6 +112,22 @@ def test_a_secret_in_plain_text_is_refused_and_not_shown(checkout: Path, file: s
     assert "hunter2" not in message
 
 
+@pytest.mark.parametrize(
+    ("origin", "refused"),
+    [
+        ('"2026-03-02T09:14:30+03:00"', False),
+        ("2026-03-02T09:14:30+03:00", True),
+        ("2026-03-02T09:14:30", True),
+        ("2026-03-02", True),
+    ],
+)
+def test_a_time_that_yaml_would_read_itself_is_refused(checkout: Path, origin: str, refused: bool) -> None:
+    replaced(checkout, STACK_FILE, "origin: newest", f"origin: {origin}")
+    message = checked(checkout)
+    assert (f"{STACK_FILE}: {PROJECT}:database = 2026-03-02" in message) is refused
+    assert ("a time belongs in quotes, with its zone" in message) is refused
+
+
 @pytest.mark.parametrize("value", ["{secure: v1:abc}", "{sync: {secure: v1:abc}, api-gateway: {secure: v1:def}}"])
 def test_an_encrypted_secret_is_accepted(checkout: Path, value: str) -> None:
     replaced(checkout, STACK_FILE, "config:\n", f"config:\n  {PROJECT}:databasePasswords: {value}\n")

@@ -42,6 +42,7 @@ def build(world: World) -> Things:
     _data(world, things)
     _traffic(site, things)
     _services(world, things)
+    _restorable(world, things)
     things["foreign_snapshot"] = _snapshot(world, str(things["key_there"]))
     return things
 
@@ -130,11 +131,9 @@ def _services(world: World, things: Things) -> None:
     things.update(function=function["FunctionArn"], function_name="taken")
 
 
-def _snapshot(world: World, key: str) -> str:
-    """The ARN of an encrypted snapshot in the other region."""
-    rds = world.client("rds", SOUTH_AFRICA)
-    rds.create_db_instance(
-        DBInstanceIdentifier="source",
+def _database(world: World, region: str, name: str, key: str, retention: int) -> None:
+    world.client("rds", region).create_db_instance(
+        DBInstanceIdentifier=name,
         Engine="postgres",
         DBInstanceClass="db.t4g.medium",
         AllocatedStorage=20,
@@ -142,8 +141,30 @@ def _snapshot(world: World, key: str) -> str:
         KmsKeyId=key,
         MasterUsername="postgres",
         MasterUserPassword="long-enough-1",
-        BackupRetentionPeriod=0,
+        BackupRetentionPeriod=retention,
     )
+
+
+def _restorable(world: World, things: Things) -> None:
+    """A database with automated backups, whose key is disabled once there are some, and one without."""
+    kms, rds = world.client("kms", KENYA), world.client("rds", KENYA)
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    things.update(restorable="restorable", kept_nothing="kept-nothing")
+    _database(world, KENYA, "restorable", key, 1)
+    _database(world, KENYA, "kept-nothing", key, 0)
+
+    def backed_up() -> bool:
+        found = rds.describe_db_instance_automated_backups(DBInstanceIdentifier="restorable")
+        return bool(found["DBInstanceAutomatedBackups"] and found["DBInstanceAutomatedBackups"][0]["RestoreWindow"])
+
+    wait(backed_up, 40, "the first backup")
+    kms.disable_key(KeyId=key)
+
+
+def _snapshot(world: World, key: str) -> str:
+    """The ARN of an encrypted snapshot in the other region."""
+    rds = world.client("rds", SOUTH_AFRICA)
+    _database(world, SOUTH_AFRICA, "source", key, 0)
 
     def available() -> bool:
         return bool(rds.describe_db_instances()["DBInstances"][0]["DBInstanceStatus"] == "available")

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.sandbox import refusals_of_platform, refusals_of_services
+from tests.sandbox import refusals_of_platform, refusals_of_restores, refusals_of_services
 
-REFUSALS: Final = (*refusals_of_services.ROWS, *refusals_of_platform.ROWS)
+REFUSALS: Final = (*refusals_of_restores.ROWS, *refusals_of_services.ROWS, *refusals_of_platform.ROWS)

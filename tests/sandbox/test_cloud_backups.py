@@ -33,7 +33,9 @@ def start(estate: Estate, source: str = "main", region: str = LONDON, **more: An
 
 
 def backups(estate: Estate, **asked: Any) -> dict[str, Any]:
-    (found,) = estate.rds(LONDON).describe_db_instance_automated_backups(**asked)["DBInstanceAutomatedBackups"]
+    """The replicated ones; what was restored from them has its own."""
+    entries = estate.rds(LONDON).describe_db_instance_automated_backups(**asked)["DBInstanceAutomatedBackups"]
+    (found,) = [entry for entry in entries if entry["Region"] == KENYA]
     return dict(found)
 
 

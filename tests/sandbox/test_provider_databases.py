@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import grpc
 import pg8000.native
 import pytest
 
+from components.database_plans import DatabasePlan
+from components.origins import Moment
+from components.settings.database import GenerationSettings
+from tests.components.test_database import build
 from tests.sandbox.provider_client import Client, Made
 from tests.sandbox.provider_lab import PEER, Lab, open_lab
 from tests.sandbox.traffic_world import wait
@@ -163,7 +168,8 @@ def test_a_database_is_restored_from_replicated_backups_with_its_own_password(la
     )
     replication = lab.make(REPLICATION, sourceDbInstanceArn=source.state["arn"], kmsKeyId=lab.key, retentionPeriod=3)
     rds = lab.aws("rds")
-    wait(lambda: rds.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"][0]["RestoreWindow"], 60)
+    asked = {"DBInstanceAutomatedBackupsArn": replication.id}
+    wait(lambda: rds.describe_db_instance_automated_backups(**asked)["DBInstanceAutomatedBackups"][0]["RestoreWindow"])
     given: dict[str, Any] = {
         "identifier": lab.name("restored"),
         "engine": "postgres",
@@ -202,3 +208,104 @@ def test_a_database_is_restored_from_replicated_backups_with_its_own_password(la
         pg8000.native.Connection("platform_admin", "127.0.0.1", "postgres", port, "own-password", ssl_context=context)
     ) as connection:
         assert connection.run("select pg_is_in_recovery()") == [[False]]
+
+
+def test_a_database_is_restored_to_a_time_of_another_one_and_needs_no_second_deployment(lab: Lab) -> None:
+    """Within a region the source's retention and windows come along, so that nothing is left to change."""
+    source = lab.make(INSTANCE, **plain(lab, backupRetentionPeriod=7, storageEncrypted=True, kmsKeyId=lab.key))
+    rds, identifier = lab.aws("rds"), source.state["identifier"]
+
+    def latest() -> Any:
+        return rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0].get("LatestRestorableTime")
+
+    moment = wait(latest, 60, "backups of the source")
+    given = plain(
+        lab,
+        backupRetentionPeriod=7,
+        storageEncrypted=True,
+        kmsKeyId=lab.key,
+        restoreToPointInTime={
+            "sourceDbiResourceId": source.state["resourceId"],
+            "restoreTime": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+        },
+    )
+    made = lab.client.create(
+        INSTANCE, {name: v for name, v in given.items() if name not in ("username", "engineVersion")}
+    )
+    assert made.state["resourceId"] != source.state["resourceId"]
+    assert list(lab.client.diff(made).diffs) == []
+    for changed in ({"restoreTime": "2026-01-01T00:00:00Z"}, {"sourceDbiResourceId": "db-OTHER"}):
+        other = {**made.inputs, "restoreToPointInTime": {**given["restoreToPointInTime"], **changed}}
+        assert list(lab.client.diff(made, other).replaces) == ["restoreToPointInTime"]
+
+
+EMPTY: Final = DatabasePlan(
+    generation=GenerationSettings(name="first", origin="empty"),
+    identifier="mental-health-platform-sa-rds",
+    serving=True,
+    engine_version="17.6",
+    allocated_storage=100,
+)
+
+
+def of_the_program(lab: Lab, plan: DatabasePlan) -> dict[str, Any]:
+    """What the program's own component tells the provider of a generation, with what it refers to made here."""
+    told = build(plan).one(INSTANCE, f"database-{plan.generation.name}").inputs
+    made = {
+        "dbSubnetGroupName": lab.make(
+            "aws:rds/subnetGroup:SubnetGroup", name=lab.name("subnets"), subnetIds=lab.subnets, description="lab"
+        ).id,
+        "vpcSecurityGroupIds": [lab.security_group()],
+        "parameterGroupName": "default.postgres17",
+        "kmsKeyId": lab.key,
+        "performanceInsightsKmsKeyId": lab.key,
+        "monitoringRoleArn": lab.role("monitoring.rds.amazonaws.com").state["arn"],
+    }
+    return {name: made.get(name, value) for name, value in told.items() if value is not None}
+
+
+def test_the_programs_own_generation_of_a_time_has_nothing_left_to_change(lab: Lab) -> None:
+    """All that the plugin drops or leaves in such a restore: a program that asks for it would never be done."""
+    source = lab.make(INSTANCE, **of_the_program(lab, EMPTY))
+    rds, identifier = lab.aws("rds"), source.state["identifier"]
+
+    def latest() -> Any:
+        return rds.describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"][0].get("LatestRestorableTime")
+
+    moment = Moment(identifier, str(source.state["resourceId"]), wait(latest, 60, "backups of the source"))
+    plan = replace(
+        EMPTY,
+        generation=GenerationSettings(name="restored", origin=moment.rfc3339, of="first"),
+        identifier=f"{identifier}-restored",
+        moment=moment,
+        data_from=str(moment),
+    )
+    given = of_the_program(lab, plan)
+    made = lab.client.create(INSTANCE, given)
+    assert list(lab.client.diff(made).diffs) == []
+    refreshed = lab.client.read(made)
+    assert refreshed is not None
+    assert refreshed[0].inputs == given
+    insights = {"performanceInsightsEnabled": True, "performanceInsightsRetentionPeriod": 7}
+    eager = lab.client.create(INSTANCE, {**given, **insights, "identifier": lab.name("eager")})
+    assert "performanceInsightsEnabled" in lab.client.diff(eager).diffs
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"restoreToPointInTime": {"restoreTime": "yesterday"}}, "must be in RFC3339 time format"),
+        ({"restoreToPointInTime": {"restoreTime": "2026-01-01 00:00:00Z"}}, "must be in RFC3339 time format"),
+        (
+            {"restoreToPointInTime": {"restoreTime": "2026-01-01T00:00:00Z", "useLatestRestorableTime": True}},
+            "restoreTime conflicts with useLatestRestorableTime",
+        ),
+        (
+            {"restoreToPointInTime": {"useLatestRestorableTime": True}, "snapshotIdentifier": "a-snapshot"},
+            "conflicts with snapshotIdentifier",
+        ),
+    ],
+)
+def test_what_the_plugin_refuses_of_a_restore_to_a_time(lab: Lab, given: dict[str, Any], refused: str) -> None:
+    (reason,) = lab.client.check(INSTANCE, plain(lab, **given))
+    assert refused in reason

@@ -1,30 +1,29 @@
-"""Automated backups replicated to another region, and the restore to any moment that they reach.
+"""Automated backups: of each instance in its own region, and replicated to another one.
 
-An archive is a base backup and the WAL since then: the source's own, copied every five modelled minutes.
+Both are archives of the source's WAL, grown every five modelled minutes: an instance's own from its server, a
+replicated one from that. A region that is lost archives nothing, and nothing arrives from it.
 """
 
 from __future__ import annotations
 
 import random
-import shutil
 import string
-import threading
+import time
 from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 
-from moto.rds.exceptions import InvalidParameterCombination, InvalidParameterValue, RDSClientError
-from moto.rds.models import DBInstance, RDSBackend, rds_backends
+from moto.rds.exceptions import InvalidParameterValue, RDSClientError
+from moto.rds.models import rds_backends
 
-from sandbox.clock import minutes
+from sandbox.clock import Clock, minutes
 from sandbox.cloud import rds_rules
 from sandbox.cloud.backup_regions import replicates
 from sandbox.cloud.context import ACCOUNT, Cloud
-from sandbox.cloud.emulations import databases
 from sandbox.cloud.emulations.database_instance import Instance
 from sandbox.cloud.emulations.databases import Databases
-from sandbox.cloud.emulations.snapshots import plain_creation
+from sandbox.cloud.postgres import Backup
+from sandbox.cloud.wal_archive import WalArchive
 
 QUOTA = 20  # "You can replicate up to 20 backups to each destination AWS Region for each account", RDS user guide
 KEPT = (  # what the source has when the archive is described or restored
@@ -41,38 +40,50 @@ KEPT = (  # what the source has when the archive is described or restored
     "storage_encrypted",
     "storage_type",
 )
+_GROWING = ("active", "replicating")
+
+
+@dataclass(frozen=True)
+class Window:
+    """Between which moments a restore is possible, in whole modelled seconds as RDS tells them."""
+
+    earliest: datetime
+    latest: datetime
 
 
 @dataclass
 class Archive:
-    """One source's backups in one region. Moments are real epoch seconds; none until the base backup arrived."""
+    """One source's backups in one region. `since` (real epoch): when the first backup was there; None until then."""
 
     region: str
     source: Instance
     key: str | None
     retention: int
-    directory: Path
+    wal: WalArchive
     arn: str
-    properties: dict[str, Any]
-    status: str = "pending"
-    earliest: float | None = None
-    latest: float | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    status: str
+    properties: dict[str, Any] = field(default_factory=dict)
+    since: float | None = None
 
     @property
-    def base(self) -> Path:
-        """The base backup."""
-        return self.directory / "base"
+    def own(self) -> bool:
+        """Whether it is in its source's region, and not replicated."""
+        return self.region == self.source.region
 
     @property
-    def wal(self) -> Path:
-        """The WAL since."""
-        return self.directory / "wal"
+    def kept(self) -> timedelta:
+        """For how long."""
+        return timedelta(days=self.retention)
 
-    @property
-    def slot(self) -> str:
-        """The source's replication slot that keeps what is not archived yet."""
-        return "archive_" + self.arn.rpartition("-")[2]
+    def window(self, clock: Clock) -> Window | None:
+        """What can be restored; None before the first backup."""
+        reach, bases = self.wal.reach, self.wal.bases[:1]
+        if self.since is None or reach is None or not bases:
+            return None
+        latest = clock.at(reach.until).replace(microsecond=0)
+        earliest = clock.at(max(self.since, bases[0].at)) + timedelta(microseconds=999_999)
+        # While nothing is archived any more, nothing is given up either.
+        return Window(max(earliest.replace(microsecond=0), latest - self.kept), latest)
 
 
 class Archives:
@@ -82,39 +93,123 @@ class Archives:
         self.cloud = cloud
         self.databases = instances
         self._archives: dict[str, Archive] = {}  # by ARN
-        cloud.every(minutes("rds.archive"), self._ship_all, "archive WAL")
-        instances.on_delete.append(self._source_deleted)
+        cloud.every(minutes("rds.archive"), self._receive_all, "archive WAL")
+        instances.on_prepared.append(self._prepared)
+        instances.on_available.append(self._available)
+        instances.on_daily_backup.append(self._backed_up)
+        instances.on_delete.append(self._deleted)
 
     def all(self, region: str) -> list[Archive]:
         """The archives in a region."""
         return [archive for archive in list(self._archives.values()) if archive.region == region]
 
-    def of(self, source_arn: str, region: str | None = None) -> list[Archive]:
-        """The archives of a source that still receive, in one region or all."""
+    def replicated(self, source_arn: str, region: str | None = None) -> list[Archive]:
+        """The archives of a source in another region that still receive, in one or in all."""
         return [
             archive
             for archive in list(self._archives.values())
-            if archive.source.model.arn == source_arn
+            if not archive.own
+            and archive.source.model.arn == source_arn
             and archive.status != "retained"
             and region in (None, archive.region)
         ]
 
-    # -- receiving ----------------------------------------------------------------------------------------------
-    def start(self, region: str, source_arn: str, key: str | None, retention: int) -> Archive:
+    def own(self, instance: Instance) -> Archive | None:
+        """The archive of an instance in its own region."""
+        archives = list(self._archives.values())
+        return next((archive for archive in archives if archive.own and archive.source is instance), None)
+
+    def _new(self, region: str, source: Instance, key: str | None, retention: int, status: str) -> Archive:
+        name = "".join(random.choices(string.ascii_lowercase + string.digits, k=26))
+        wal = WalArchive(self.databases.servers.directory / f"archive-{name}", f"archive_{name}")
+        arn = f"arn:aws:rds:{region}:{ACCOUNT}:auto-backup:ab-{name}"
+        archive = Archive(region, source, key, retention, wal, arn, status)
+        self._note(archive)
+        self._archives[arn] = archive
+        return archive
+
+    @staticmethod
+    def _note(archive: Archive) -> None:
+        archive.properties = {name: getattr(archive.source.model, name) for name in KEPT}
+
+    def _remove(self, archive: Archive) -> None:
+        del self._archives[archive.arn]
+        archive.wal.remove()
+
+    # -- of an instance in its own region -----------------------------------------------------------------------
+    def _prepared(self, instance: Instance) -> None:
+        """The first backup is taken before an instance becomes available, and what nobody changes can be taken now."""
+        if _backed_up_daily(instance):
+            self._begin(instance).wal.begin(instance.server)
+
+    def _begin(self, instance: Instance) -> Archive:
+        model = instance.model
+        key = str(model.kms_key_id) if model.storage_encrypted else None
+        return self._new(instance.region, instance, key, int(model.backup_retention_period), "creating")
+
+    def _available(self, instance: Instance, since: str) -> None:
+        """Begin, go on with or give up the backups, as the instance's retention is now."""
+        archive = self.own(instance)
+        if not _backed_up_daily(instance):
+            if archive is not None:
+                self._remove(archive)
+                archive.wal.stop_receiving(instance.server)
+        elif archive is None:  # it was a replica, or had none
+            self._first_backup(self._begin(instance))
+        else:
+            archive.retention = int(instance.model.backup_retention_period)
+            if since == "creating":
+                self._complete(archive)
+
+    def _first_backup(self, archive: Archive, after: float = 0.0) -> None:
+        what, regions = f"first backup of {archive.source.identifier}", [archive.region]
+
+        def take() -> None:
+            if archive.arn not in self._archives:
+                return
+            if archive.wal.begin(archive.source.server):
+                self.cloud.after(minutes("rds.first_backup"), lambda: self._complete(archive), what, regions=regions)
+            else:  # its server does not run at the moment
+                self._first_backup(archive, minutes("rds.archive"))
+
+        self.cloud.after(after, take, what, regions=regions)
+
+    def _complete(self, archive: Archive) -> None:
+        if archive.arn not in self._archives:
+            return
+        archive.status = "active"
+        archive.since = time.time()
+        self._receive(archive)
+        self.cloud.emit("backups.active", region=archive.region, database=archive.source.identifier)
+
+    def _backed_up(self, instance: Instance, backup: Backup) -> None:
+        archive = self.own(instance)
+        if archive is not None and archive.status == "active":
+            archive.wal.add(backup)
+
+    # -- replicated to another region ---------------------------------------------------------------------------
+    def replicate(self, region: str, source_arn: str, key: str | None, retention: int) -> Archive:
         """Begin to receive: the base backup first, then WAL."""
         source = self._source(region, source_arn, key, retention)
-        name = "".join(random.choices(string.ascii_lowercase + string.digits, k=26))
-        arn = f"arn:aws:rds:{region}:{ACCOUNT}:auto-backup:ab-{name}"
-        properties = {name: getattr(source.model, name) for name in KEPT}
-        archive = Archive(
-            region, source, key, retention, self.databases.servers.directory / f"archive-{name}", arn, properties
-        )
-        self._archives[arn] = archive
-        both, what = [region, source.region], f"replicate backups of {source.identifier} to {region}"
-        self.cloud.after(0, lambda: self._take_base(archive), what, regions=both)
-        duration = minutes("rds.snapshot") + minutes("rds.copy")
-        self.cloud.after(duration, lambda: self._receive(archive), what, regions=both)
+        archive = self._new(region, source, key, retention, "pending")
+        self._replicate_after(minutes("rds.snapshot") + minutes("rds.copy"), archive)
         return archive
+
+    def _replicate_after(self, duration: float, archive: Archive) -> None:
+        what = f"replicate backups of {archive.source.identifier} to {archive.region}"
+
+        def begin() -> None:
+            original = self.own(archive.source)
+            if archive.status != "pending":
+                return
+            if original is None or original.status != "active":  # which has no backup itself yet
+                self._replicate_after(minutes("rds.archive"), archive)
+                return
+            archive.since, archive.status = original.since, "replicating"
+            self._receive(archive)
+            self.cloud.emit("backups.replicating", region=archive.region, database=archive.source.identifier)
+
+        self.cloud.after(duration, begin, what, regions=[archive.region, archive.source.region])
 
     def _source(self, region: str, arn: str, key: str | None, retention: int) -> Instance:
         """The source, if its backups may be replicated to `region` like this."""
@@ -132,42 +227,48 @@ class Archives:
             raise InvalidParameterValue(f"Invalid backup retention period: {retention}. Must be between 1 and 35.")
         if model.storage_encrypted and not key:
             raise InvalidParameterValue("Must specify a KMS key of this region for encrypted automated backups.")
-        if self.of(arn, region):
+        if self.replicated(arn, region):
             raise rds_rules.invalid_state(f"The DB instance {arn} is already replicating to the current region.")
-        if len(self.all(region)) >= QUOTA:
+        if len([archive for archive in self.all(region) if not archive.own]) >= QUOTA:
             raise RDSClientError(
                 "DBInstanceAutomatedBackupQuotaExceeded", f"Cannot replicate more than {QUOTA} backups to {region}."
             )
         return self.databases.existing(model)
 
-    def _take_base(self, archive: Archive) -> None:
-        with archive.lock:
-            archive.wal.mkdir(parents=True)
-            archive.source.server.keep_wal(archive.slot)
-            archive.earliest = archive.source.server.backup(archive.base).not_after
+    def stop(self, region: str, source_arn: str) -> Archive:
+        """End a replication. What arrived is kept for its retention."""
+        source_region = source_arn.split(":")[3]
+        if self.cloud.is_cut(source_region):
+            raise RDSClientError("ServiceUnavailable", f"The source region {source_region} does not answer.")
+        found = self.replicated(source_arn, region)
+        if not found:  # the plugin looks for these words
+            raise rds_rules.invalid_state(f"The DB instance {source_arn} is not replicating to the current region.")
+        found[0].status = "retained"
+        return found[0]
+
+    # -- growing and ending -------------------------------------------------------------------------------------
+    def _receive_all(self) -> None:
+        for archive in sorted(self._archives.values(), key=lambda archive: not archive.own):
+            window = archive.window(self.cloud.clock)
+            if archive.status in _GROWING:
+                self._receive(archive)
+            elif archive.status == "retained" and (window is None or window.latest < self._oldest(archive)):
+                self._remove(archive)
 
     def _receive(self, archive: Archive) -> None:
-        if archive.status == "pending":
-            archive.status = "replicating"
-            self._ship(archive)
-            self.cloud.emit("backups.replicating", region=archive.region, database=archive.source.identifier)
-
-    def _ship_all(self) -> None:
-        for archive in list(self._archives.values()):
-            if archive.status == "replicating":
-                self._ship(archive)
-
-    def _ship(self, archive: Archive) -> None:
         """Nothing arrives without both regions, the source's server, and the key; nobody is told."""
         lost = self.cloud.is_cut(archive.region) or self.cloud.is_cut(archive.source.region)
         if lost or not archive.source.reachable or not self._may_encrypt(archive):
             return
-        with archive.lock:
-            try:
-                archive.latest = archive.source.server.archive_wal(archive.slot, archive.wal)
-            except Exception:
-                if not self.cloud.is_cut(archive.source.region):
-                    raise
+        if archive.own:
+            archive.wal.receive(archive.source.server)
+        elif (original := self.own(archive.source)) is not None:
+            archive.wal.follow(original.wal)
+        self._note(archive)
+        archive.wal.forget_before(self.cloud.clock.real(self._oldest(archive)))
+
+    def _oldest(self, archive: Archive) -> datetime:
+        return self.cloud.clock.now() - archive.kept
 
     def _may_encrypt(self, archive: Archive) -> bool:
         if archive.key is None:
@@ -178,65 +279,19 @@ class Archives:
             return False
         return True
 
-    def stop(self, region: str, source_arn: str) -> Archive:
-        """End it. What arrived is kept for its retention."""
-        source_region = source_arn.split(":")[3]
-        if self.cloud.is_cut(source_region):
-            raise RDSClientError("ServiceUnavailable", f"The source region {source_region} does not answer.")
-        found = self.of(source_arn, region)
-        if not found:  # the plugin looks for these words
-            raise rds_rules.invalid_state(f"The DB instance {source_arn} is not replicating to the current region.")
-        with found[0].lock:
-            found[0].status = "retained"
-            found[0].source.server.forget_follower(found[0].slot)
-        return found[0]
-
-    def _source_deleted(self, source: Instance) -> None:
-        for archive in self.of(source.model.arn):
+    def _deleted(self, source: Instance, keep: bool) -> None:
+        """With its instance an archive ends: its own is kept only if somebody wants that, up to this moment."""
+        archive = self.own(source)
+        if archive is not None and keep and archive.status == "active":
+            self._receive(archive)
+        for replica in self.replicated(source.model.arn):
+            replica.status = "retained"
+        if archive is not None and keep and archive.status == "active":
             archive.status = "retained"
+        elif archive is not None:
+            self._remove(archive)
 
-    # -- restoring ----------------------------------------------------------------------------------------------
-    def moment(self, archive: Archive, wanted: datetime | None, newest: bool) -> float:
-        """The real moment that a restore means; refused outside of what the archive reaches."""
-        if (wanted is None) == (not newest):
-            raise InvalidParameterCombination("Specify either UseLatestRestorableTime or RestoreTime, and not both.")
-        if archive.earliest is None or archive.latest is None:
-            raise rds_rules.invalid_state("The automated backup has no restore window yet.")
-        if wanted is None:
-            return archive.latest
-        clock = self.cloud.clock
-        asked = clock.started_at + (wanted.timestamp() - clock.started_at) / clock.speed
-        for least, most, word, limit in (
-            (float("-inf"), archive.latest, "later", archive.latest),
-            (archive.earliest, float("inf"), "earlier", archive.earliest),
-        ):
-            if not least <= asked <= most:
-                raise InvalidParameterValue(
-                    f"The specified instance cannot be restored to a time {word} than "
-                    f"{clock.at(limit):%Y-%m-%dT%H:%M:%SZ}"
-                )
-        return asked
 
-    def restore(self, backend: RDSBackend, archive: Archive, moment: float, wanted: dict[str, Any]) -> DBInstance:
-        """A new instance with every commit up to `moment`."""
-        model = databases.new_record(backend, plain_creation, wanted)
-        copy = archive.directory.with_name(f"restore-{model.db_instance_identifier}-{archive.region}")
-        with archive.lock:  # at once: ending the replication a moment later must not hurt the instance
-            shutil.copytree(archive.wal, copy)
-
-        def prepare(instance: Instance) -> None:
-            server = instance.server
-            server.create_until(archive.base, copy, moment)
-            self.databases.configure(instance)
-            server.start()
-            server.recovered()
-            self.databases.configure(instance)
-            server.stop()
-            server.start()
-            shutil.rmtree(copy)
-
-        self.databases.add(model, prepare, "rds.restore")
-        self.cloud.emit(
-            "database.restoring", region=archive.region, until=self.cloud.clock.at(moment), until_epoch=moment
-        )
-        return model
+def _backed_up_daily(instance: Instance) -> bool:
+    """A replica's own backups begin with its promotion: its server cannot write what recovery stops at."""
+    return bool(instance.model.backup_retention_period) and not instance.model.is_replica

@@ -126,7 +126,7 @@ class Replicas:
 
         self.cloud.after(0, forget, f"{source.identifier} without {name}", regions=[source.region])
 
-    def _deleted(self, instance: Instance) -> None:
+    def _deleted(self, instance: Instance, _: bool) -> None:
         """A follower leaves; a source leaves its followers: alone in its region, without a source in another."""
         self._part(instance)
         followers = [replica for replica in self.databases.all() if self.source(replica) is instance]

@@ -16,39 +16,12 @@ from sandbox.clock import database_minutes, minutes
 from sandbox.cloud import rds_options, rds_rules
 from sandbox.cloud.context import ACCOUNT, Cloud
 from sandbox.cloud.emulations import account_quotas
+from sandbox.cloud.emulations.database_changes import COMPARED_OPTIONS, INSIGHTS, NOT_A_CHANGE, SLOW
 from sandbox.cloud.emulations.database_instance import Instance
 from sandbox.cloud.emulations.patching import add, refuse, replace
-from sandbox.cloud.postgres import Server, Servers, identifier, literal
+from sandbox.cloud.postgres import Backup, Server, Servers, identifier, literal
 
 PREPARE_SECONDS = 120.0
-# Changes that take RDS a while, during which the instance is `modifying`; all others hold at once.
-SLOW = {
-    "master_user_password": "MasterUserPassword",
-    "db_instance_class": "DBInstanceClass",
-    "allocated_storage": "AllocatedStorage",
-    "multi_az": "MultiAZ",
-    "storage_type": "StorageType",
-    "iops": "Iops",
-    "backup_retention_period": "BackupRetentionPeriod",
-}
-INSIGHTS = (
-    "enable_performance_insights",
-    "performance_insights_kms_key_id",
-    "performance_insights_retention_period",
-)
-# What a modification is checked together with.
-COMPARED_OPTIONS = (
-    *INSIGHTS,
-    "allocated_storage",
-    "db_instance_identifier",
-    "engine_version",
-    "monitoring_interval",
-    "monitoring_role_arn",
-    "preferred_backup_window",
-    "preferred_maintenance_window",
-    "storage_type",
-)
-NOT_A_CHANGE = {"db_instance_identifier", "apply_immediately"}
 _UNMODELLED = (
     "stop_db_instance",
     "start_db_instance",
@@ -65,7 +38,11 @@ class Databases:
         self.servers = Servers(cloud)
         self._instances: dict[str, Instance] = {}  # by DbiResourceId
         self._lock = threading.Lock()  # whether a server runs, while its region is lost or comes back
-        self.on_delete: list[Callable[[Instance], None]] = []  # once a deletion is accepted, before its server stops
+        self.on_prepared: list[Callable[[Instance], None]] = []  # a new server runs, and nobody may connect yet
+        self.on_available: list[Callable[[Instance, str], None]] = []  # with the status before
+        self.on_daily_backup: list[Callable[[Instance, Backup], None]] = []
+        # Once a deletion is accepted, before the server stops; whether the automated backups are kept.
+        self.on_delete: list[Callable[[Instance, bool], None]] = []
         cloud.on_cut(self._lose)
         cloud.on_restore(self._bring_back)
         cloud.on_stop(self._stop)
@@ -97,6 +74,8 @@ class Databases:
         def work() -> None:
             try:
                 prepare(instance)
+                for action in self.on_prepared:
+                    action(instance)
             except Exception:
                 model.status = "failed"
                 raise
@@ -122,6 +101,8 @@ class Databases:
             return
         instance.model.status = status
         self.cloud.emit(f"database.{status}", region=instance.region, database=instance.identifier, port=instance.port)
+        for action in self.on_available if status == "available" else ():
+            action(instance, since)
 
     def prepare_new(self, instance: Instance, password: str) -> None:
         """Make the empty server of a new instance, with its master user and database."""
@@ -227,7 +208,13 @@ class Databases:
 
     # -- deletion -----------------------------------------------------------------------------------------------
     def delete(
-        self, backend: RDSBackend, name: str, final: str | None, skip: bool | None, snapshot: Callable[[str], None]
+        self,
+        backend: RDSBackend,
+        name: str,
+        final: str | None,
+        skip: bool | None,
+        keep_backups: bool,
+        snapshot: Callable[[str], None],
     ) -> DBInstance:
         """DeleteDBInstance, with its final snapshot taken before the server stops."""
         model = backend.databases.get(name)
@@ -255,7 +242,7 @@ class Databases:
         if final:
             snapshot(final)
         for action in self.on_delete:
-            action(instance)
+            action(instance, keep_backups)
         model.status = "deleting"
         self.cloud.emit("database.deleting", region=instance.region, database=instance.identifier)
         self.cloud.after(0, lambda: self._end(instance), f"stop {name}")

@@ -114,6 +114,8 @@ class Snapshots:
                 not_before_epoch=backup.not_before,
                 not_after_epoch=backup.not_after,
             )
+            for action in self.databases.on_daily_backup if snapshot.snapshot_type == "automated" else ():
+                action(instance, backup)
         finally:
             content.ready.set()
 
@@ -352,10 +354,11 @@ def _install_deletion(snapshots: Snapshots) -> None:
             if not snapshots.content(snapshot).ready.wait(READY_SECONDS):
                 raise TimeoutError(f"no base backup for {name}")
 
+        keep = delete_automated_backups is False
         answer = snapshots.databases.delete(
-            self, db_instance_identifier, final_db_snapshot_identifier, skip_final_snapshot, final
+            self, db_instance_identifier, final_db_snapshot_identifier, skip_final_snapshot, keep, final
         )
-        if delete_automated_backups is not False:
+        if not keep:
             snapshots.forget_automated(self, answer.dbi_resource_id)
         return answer
 

@@ -74,6 +74,7 @@ ORIGINS: Final = {
     "sourceDbiResourceId": "SourceDbiResourceId",
     "useLatestRestorableTime": "UseLatestRestorableTime",
 }
+RFC3339: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 NOT_OF_A_REPLICA: Final = ("dbName", "username")
 POINT_IN_TIME: Final = (*_ANY_WAY, "engine", "maxAllocatedStorage", "parameterGroupName", "storageType")
 # All else that a restore to a point in time can't take is left to the next deployment.
@@ -245,6 +246,14 @@ def _allowed(inputs: Mapping[str, Any]) -> list[Failure]:
         return [("backupRetentionPeriod", f"backupRetentionPeriod must be 0 to 35 days, not {retention}")]
     if inputs.get("port", POSTGRES_PORT) != POSTGRES_PORT:
         return [("port", f"only the port {POSTGRES_PORT} is modelled, not {inputs['port']}")]
+    moment = inputs.get("restoreToPointInTime") or {}
+    others = [name for name in ("snapshotIdentifier", "replicateSourceDb") if moment and inputs.get(name)]
+    if others:
+        return [("restoreToPointInTime", f"restoreToPointInTime conflicts with {', '.join(others)}")]
+    if moment.get("restoreTime") and moment.get("useLatestRestorableTime"):
+        return [("restoreToPointInTime", "restoreTime conflicts with useLatestRestorableTime")]
+    if moment.get("restoreTime") and not re.fullmatch(RFC3339, moment["restoreTime"]):
+        return [("restoreToPointInTime", f"restoreTime must be in RFC3339 time format, not {moment['restoreTime']}")]
     if inputs.get("replicateSourceDb"):
         return [(name, f"{name} cannot be specified for a replica") for name in NOT_OF_A_REPLICA if inputs.get(name)]
     return []
