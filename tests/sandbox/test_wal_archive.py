@@ -7,7 +7,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pg8000.native
 import pytest
 
 from sandbox.clock import Clock
@@ -107,12 +109,69 @@ def test_an_idle_server_reaches_further_and_writes_nothing(
     assert archive.reach.until >= since > archive.reach.marked
     assert segments(archive) == kept
     moment = archive.reach.until
+    with recovered(make, archive, moment, place / "no-commit-after-it") as server:
+        assert rows(server) == [1]
     write(source, 2)
     archive.receive(source)
     assert segments(archive) != kept
     for number, at in enumerate((since, moment)):
         with recovered(make, archive, at, place / f"idle-{number}") as server:
             assert rows(server) == [1]
+
+
+@pytest.mark.parametrize("step", ["pg_current_snapshot", "pg_current_xact_id", "pg_switch_wal"])
+def test_what_is_committed_while_it_is_archived_is_not_lost(
+    make: Make, source: Server, archive: WalArchive, place: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    write(source, 1)
+    archive.receive(source)
+    before = write(source)
+    with monkeypatch.context() as patch:
+        patch.setattr(source, "admin", lambda: committing(source, step))
+        archive.receive(source)
+    for _ in range(2):
+        archive.receive(source)
+    assert archive.reach is not None
+    for name, at, expected in (("before", before, [1]), ("after", archive.reach.until, [1, 2])):
+        with recovered(make, archive, at, place / name) as server:
+            assert rows(server) == expected
+
+
+@contextlib.contextmanager
+def committing(server: Server, step: str) -> Iterator[Interrupted]:
+    """A connection before whose first statement with these words somebody else commits a row."""
+    connection = server.connect_as_admin()
+    yield Interrupted(connection, step, server)
+    connection.close()
+
+
+class Interrupted:
+    """See `committing`."""
+
+    def __init__(self, connection: pg8000.native.Connection, step: str, server: Server) -> None:
+        self._connection, self._step, self._server = connection, step, server
+
+    def run(self, statement: str, **values: Any) -> Any:
+        if self._step and self._step in statement:
+            self._step = ""
+            with contextlib.closing(self._server.connect_as_admin()) as other:
+                other.run("insert into numbers values (2)")
+        return self._connection.run(statement, **values)
+
+
+def test_a_backup_of_an_idle_server_is_enough_once_the_one_before_is_gone(
+    make: Make, source: Server, archive: WalArchive, place: Path
+) -> None:
+    write(source, 1)
+    for _ in range(3):
+        archive.receive(source)
+    archive.add(source.backup(place / "daily"))
+    archive.receive(source)
+    archive.forget_before(archive.bases[-1].at)
+    assert len(archive.bases) == 1
+    assert archive.reach is not None
+    with recovered(make, archive, archive.reach.until, place / "later") as server:
+        assert rows(server) == [1]
 
 
 def test_a_transaction_that_was_open_meanwhile_is_not_taken_for_idleness(
