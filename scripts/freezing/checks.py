@@ -96,7 +96,11 @@ def _suspended(site: Site) -> tuple[bool, str]:
         .paginate(ServiceNamespace="ecs", ResourceIds=list(ids), ScalableDimension=SCALED)
     )
     targets = [entry for page in pages for entry in page["ScalableTargets"]]
-    free = [ids[entry["ResourceId"]] for entry in targets if not entry["SuspendedState"]["DynamicScalingOutSuspended"]]
+    free = [
+        ids[entry["ResourceId"]]
+        for entry in targets
+        if not entry.get("SuspendedState", {}).get("DynamicScalingOutSuspended")
+    ]
     return not free, f"follows the load: {', '.join(free)}" if free else f"{len(targets)} suspended"
 
 
