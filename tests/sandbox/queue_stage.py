@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from components import naming, task_roles
 from tests.sandbox import roles
 from tests.sandbox.traffic_platform import EXECUTION_ROLE, Platform, running_platform
@@ -36,6 +38,14 @@ class Stage:
         for start in range(0, len(texts), 10):
             entries = [{"Id": str(n), "MessageBody": text} for n, text in enumerate(texts[start : start + 10])]
             self.sqs.send_message_batch(QueueUrl=self.letters if letters else self.url, Entries=entries)
+
+    def empty(self, *urls: str) -> None:
+        """Purged; SQS allows a purge once a minute of modelled time."""
+        again = retry_if_exception_type(self.sqs.exceptions.PurgeQueueInProgress)
+        for url in urls:
+            for attempt in Retrying(retry=again, stop=stop_after_delay(30), wait=wait_fixed(0.2), reraise=True):
+                with attempt:
+                    self.sqs.purge_queue(QueueUrl=url)
 
     def counts(self, url: str) -> tuple[int, int]:
         """Visible and hidden messages."""

@@ -87,8 +87,7 @@ def stage(running: Stage) -> Iterator[Stage]:
     """Nothing in queues and table, one task of sync."""
     with master(running.platform.endpoint["Port"]) as connection:
         connection.run("truncate app.events")
-    for url in (running.url, running.letters):
-        running.sqs.purge_queue(QueueUrl=url)
+    running.empty(running.url, running.letters)
     running.scale(1)
     yield running
     running.platform.world.control("DELETE", "faults", {})
@@ -184,7 +183,7 @@ def test_a_dry_run_counts_and_looks_and_changes_nothing(stage: Stage, command: C
     stage.send(message(30))
     refused = command.run("-s", "kenya")
     assert (refused.code, "no task runs: sync 0/0" in refused.said) == (RefusedError.exit_code, True)
-    stage.sqs.purge_queue(QueueUrl=stage.url)
+    stage.empty(stage.url)
     stage.scale(1)
     found = command.run("-s", "kenya", "--sample", "100")
     assert (found.code, found.told["applied"], found.told["dead_letters"]) == (0, False, 26), found.said
