@@ -233,8 +233,8 @@ MUTANTS = (
     ),
     Mutant(
         "goes on although the plan takes something away",
-        "scripts/promote.py",
-        "        plan.refuse_losses(self.plan, self.stack)\n",
+        "scripts/stack_change.py",
+        "        plan.refuse_losses(self.plan, self.stack, self.noun)\n",
         "",
         "scripts/test_promote_plan.py::test_a_plan_that_takes_something_away_is_refused_with_the_way_out",
     ),
@@ -255,7 +255,7 @@ MUTANTS = (
     Mutant(
         "resets what autoscaling chose",
         "components/live_counts.py",
-        "wanted = live if served and live else max(live, spec.desired_count)",
+        "wanted = live if served and live else max(live, begin or spec.desired_count)",
         "wanted = spec.desired_count",
         "components/test_autoscaling.py::test_a_deployment_at_peak_load_passes_and_keeps_the_live_count",
     ),
