@@ -25,7 +25,7 @@ from scripts.rehearsal.calls import REHEARSAL
 STATE = CHECKOUT / "build" / "sandbox" / "state.json"  # build/ is ignored by git
 LOG = STATE.with_name("daemon.log")
 START_WITHIN = 90.0  # real seconds
-STOP_WITHIN = 30.0
+STOP_WITHIN = 60.0
 # What the emulated registry accepts; nobody outside the sandbox knows it.
 REGISTRY_CREDENTIAL = '{"username": "sandbox", "password": "sandbox"}'
 
@@ -128,14 +128,22 @@ def stop() -> None:
         console.done("No sandbox is running.")
         return
     os.kill(running.pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_WITHIN
-    while processes.same(running.pid, running.born):
-        if time.monotonic() > deadline:
-            os.kill(running.pid, signal.SIGKILL)  # its reaper removes the rest
-            break
-        time.sleep(0.1)
+    if not _gone_within(STOP_WITHIN, running):
+        os.kill(running.pid, signal.SIGKILL)  # its reaper removes the rest
+        if not _gone_within(STOP_WITHIN, running):
+            raise SandboxError(f"The sandbox does not end: process {running.pid}, {running.directory}.")
     STATE.unlink(missing_ok=True)
     console.done("The sandbox is stopped and its directory removed.")
+
+
+def _gone_within(seconds: float, running: Running) -> bool:
+    """Whether the process ended and its directory went."""
+    deadline = time.monotonic() + seconds
+    while processes.same(running.pid, running.born) or Path(running.directory).exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def status(as_json: bool) -> None:
