@@ -21,6 +21,7 @@ Command = tuple[str, ...]  # what follows `pulumi config`
 
 UNCHANGED = ("same", "read", "refresh")
 TAKING_AWAY = ("delete", "replace")
+COMPONENTS = "platform:"  # only what they consist of is anything at AWS, and is listed itself
 # These have no state of their own that could be lost: values of secrets and task definitions are versions, and another
 # image is a new one; an invocation is a call.
 MAY_BE_REPLACED = (
@@ -68,7 +69,8 @@ def read(document: str, may_go: Sequence[str] = ()) -> Plan:
     losses = []
     for step in done:
         kind, name = split_urn(step["urn"])
-        if step["op"] in TAKING_AWAY and kind not in (*MAY_BE_REPLACED, *may_go):
+        held = not kind.startswith(COMPONENTS) and kind not in (*MAY_BE_REPLACED, *may_go)
+        if step["op"] in TAKING_AWAY and held:
             losses.append(f"{step['op']} {name} ({kind})")
     warnings = [entry["message"].strip() for entry in found.get("diagnostics") or [] if entry["severity"] == "warning"]
     return Plan(dict(Counter(step["op"] for step in done)), losses, warnings)

@@ -86,9 +86,15 @@ def read(path: Path) -> list[Call]:
     return [Call(**{key: value for key, value in json.loads(line).items() if key in fields}) for line in lines]
 
 
-def account(calls: Iterable[Call], start: float, end: float, lost: str) -> Accounting:
-    """Sort the calls between two moments. The rehearsal's own are left out: the deployment doesn't make them."""
-    during = [call for call in calls if start <= call.t <= end and call.principal != REHEARSAL]
+def account(calls: Iterable[Call], start: float, end: float, lost: str, own: str) -> Accounting:
+    """Sort the calls between two moments. Left out is what no deployment makes: the rehearsal's own calls, and those
+    of tasks inside of the lost region, whose roles' names begin with `own`."""
+    inside = f"TASK-{own}"
+    during = [
+        call
+        for call in calls
+        if start <= call.t <= end and call.principal != REHEARSAL and not call.principal.startswith(inside)
+    ]
     to_lost = [call for call in during if call.region == lost]
     return Accounting(
         lost_region=[call for call in to_lost if not is_pull(call)],

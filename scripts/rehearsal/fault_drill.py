@@ -262,7 +262,8 @@ class Drill:
         if (restored := sum(event["kind"] == "database.creating" for event in self._events_here())) != 1:
             yield f"a database was restored {restored} times"
         made = calls.read(self._sandbox.directory / "calls.jsonl")
-        counted = calls.account(made, self._lost_at, time.time(), self._project.primary.region)
+        primary = self._project.primary
+        counted = calls.account(made, self._lost_at, time.time(), primary.region, primary.physical(""))
         yield from sorted({f"called {call.name}" for call in (*counted.global_control_plane, *counted.lost_region)})
         outcome = self._cli.run("preview", "--stack", self._standby.stack, "--expect-no-changes", check=False)
         if not outcome.ok:

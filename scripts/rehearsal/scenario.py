@@ -329,7 +329,9 @@ class RegionLoss:
         )
         counted, events = self.world.calls(), list(self.world.events())
         if e.promotion_end:  # counting a promotion that was interrupted would find less than it called
-            e.accounting = calls.account(counted, e.promotion_start, e.promotion_end, e.lost_region)
+            e.accounting = calls.account(
+                counted, e.promotion_start, e.promotion_end, e.lost_region, self.project.primary.physical("")
+            )
         e.restore_began = inspection.restore_began(counted, e)
         e.pull_after_restore = inspection.pulls_after(counted, e)
         e.targets_healthy = inspection.targets_healthy(events, e, self.critical)

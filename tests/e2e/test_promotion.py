@@ -58,7 +58,7 @@ def test_a_promotion_survives_what_interrupts_it(shell: Shell) -> None:
     assert serving["DbiResourceId"] == made["DbiResourceId"]
     shell.pulumi("preview", "--expect-no-changes", "--stack", "south-africa")
     made_calls = calls.read(Path(shell.running.directory) / "calls.jsonl")
-    counted = calls.account(made_calls, lost, time.time(), KENYA)
+    counted = calls.account(made_calls, lost, time.time(), KENYA, "mental-health-platform-kenya-")
     assert [call.name for call in counted.lost_region] == []
     assert [call.name for call in counted.global_control_plane] == []
     assert sum(call.operation == "RestoreDBInstanceFromDBSnapshot" for call in made_calls) == 1

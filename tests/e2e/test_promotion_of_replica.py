@@ -74,7 +74,7 @@ def test_a_promotion_in_place_survives_being_killed(shell: Shell) -> None:
     shell.pulumi("preview", "--expect-no-changes", "--stack", STANDBY)
 
     made = calls.read(Path(shell.running.directory) / "calls.jsonl")
-    counted = calls.account(made, lost, time.time(), KENYA)
+    counted = calls.account(made, lost, time.time(), KENYA, "mental-health-platform-kenya-")
     assert [call.name for call in counted.lost_region] == []
     assert [call.name for call in counted.global_control_plane] == []
     assert sum(call.operation == "PromoteReadReplica" for call in made) == 1

@@ -71,19 +71,27 @@ def test_only_the_promotions_own_calls_count() -> None:
         call("rds", "DescribeDBInstances", KENYA, PULL, t=2.1),
         call("rds", "DescribeDBInstances", KENYA, "FUNCTION-mental-health-platform-sa-database-roles", t=5),
         call("rds", "DescribeDBInstances", KENYA, calls.REHEARSAL, t=5),
+        call("sqs", "ReceiveMessage", KENYA, "TASK-mental-health-platform-kenya-sync-task", t=5),  # where it runs
+        call("sqs", "ReceiveMessage", KENYA, "TASK-mental-health-platform-sa-sync-task", t=5),
         call("iam", "GetRole", SOUTH_AFRICA, t=6),
         call("ecs", "UpdateService", SOUTH_AFRICA, t=7),
         call("ecs", "UpdateService", SOUTH_AFRICA, t=30.1),  # after
     ]
-    found = calls.account(made, at(2), at(30), KENYA)
+    found = calls.account(made, at(2), at(30), KENYA, "mental-health-platform-kenya-")
     assert [each.principal for each in found.lost_region] == [
         "OPERATOR",
         "FUNCTION-mental-health-platform-sa-database-roles",
+        "TASK-mental-health-platform-sa-sync-task",
     ]
     assert [each.principal for each in found.lost_region_by_pull] == [PULL]
     assert [each.service for each in found.global_control_plane] == ["iam"]
-    assert found.total == 5
-    assert found.by_service == {f"rds in {KENYA}": 3, f"iam in {SOUTH_AFRICA}": 1, f"ecs in {SOUTH_AFRICA}": 1}
+    assert found.total == 6
+    assert found.by_service == {
+        f"rds in {KENYA}": 3,
+        f"sqs in {KENYA}": 1,
+        f"iam in {SOUTH_AFRICA}": 1,
+        f"ecs in {SOUTH_AFRICA}": 1,
+    }
 
 
 def test_a_dropped_call_is_read_and_unknown_fields_are_left_out(tmp_path: Path) -> None:

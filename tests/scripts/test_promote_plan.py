@@ -198,8 +198,14 @@ def test_a_plan_that_takes_something_away_is_refused_with_the_way_out(site: Made
         assert (written["plan"]["losses"], written["served"]) == (["delete name (aws:ec2/vpc:Vpc)"], None)
 
 
-def test_another_image_is_no_loss(site: MadeUp) -> None:
-    """The preflight's way out of an image that is gone."""
-    site.cli.said["preview"] = previewed(step("replace", "aws:ecs/taskDefinition:TaskDefinition"))
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("replace", "aws:ecs/taskDefinition:TaskDefinition"),  # the preflight's way out of an image that is gone
+        ("delete", "platform:database:Fences"),  # what it consists of is listed itself
+    ],
+)
+def test_what_holds_nothing_is_no_loss(site: MadeUp, operation: str, kind: str) -> None:
+    site.cli.said["preview"] = previewed(step(operation, kind))
     promotion(site).apply()
     assert site.cli.commands[-1] == ("up", "--stack", STACK, "--yes")
