@@ -306,7 +306,7 @@ def dead_letters(noun: str, queue_name: pulumi.Input[str]) -> Watch:
         noun=f"{noun}-dead-letters",
         section="dead-letters",
         wrong=f"At least one message of {noun} could not be processed and lies among the dead letters.",
-        do="Read it, mend the cause, then move it back (start-message-move-task).",
+        do="Mend the cause, then `dr replay sync-queue`: docs/replay.md.",
         audience="team-lead",
         readings={"dead": reading("AWS/SQS ApproximateNumberOfMessagesVisible", "Maximum", QueueName=queue_name)},
         comparison="GreaterThanOrEqualToThreshold",

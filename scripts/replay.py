@@ -9,32 +9,32 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from components import sync_message
 from scripts import console, project
-from scripts.errors import ChecksFailedError, DrError, IncompleteError, NotConfirmedError, RefusedError
-from scripts.project import BUILD, CHECKOUT, Project, StackFacts
-from scripts.promotion import findings, leftovers
+from scripts.errors import ChecksFailedError, DrError, IncompleteError, NotConfirmedError
+from scripts.project import BUILD, CHECKOUT
+from scripts.promotion import findings
 from scripts.promotion.failures import AGAIN, continuing
 from scripts.promotion.record import Record
 from scripts.promotion.site import Site
-from scripts.redrive import decisions, preflight, unreplayed
+from scripts.redrive import choosing, decisions, preflight, unreplayed
 from scripts.redrive.decisions import Settling, State
 from scripts.redrive.meter import Meter
 from scripts.redrive.preflight import Before
-from scripts.redrive.queues import Letter, Move, Place, Queues
+from scripts.redrive.queues import Counts, Letter, Move, Place, Queues
 
 REPLAYS = BUILD / "replays"
 LEVELS = {"ok": "ok", "warning": "warning", "refused": "REFUSED"}
 LOOK_EVERY = 2.0  # real seconds
+LISTED_SECONDS = 60.0  # real; SQS may list a move only a while after it began
 ALREADY = "already a task running"
 NOTHING = "There is nothing to replay."
 
@@ -55,31 +55,11 @@ class Options:
 def run(stack: str | None, options: Options) -> None:
     """The command. A dry run unless `options.apply`; then the stack's name has to be typed or given."""
     facts = project.load(project.here())
-    replay = Replay(Site(facts, choose(facts, stack, os.environ), os.environ), options)
+    replay = Replay(Site(facts, choosing.choose(facts, stack, os.environ), os.environ), options)
     if options.apply:
         replay.apply()
     else:
         replay.rehearse()
-
-
-def choose(facts: Project, stack: str | None, environment: Mapping[str, str]) -> StackFacts:
-    """The stack that was named, else the one that was deployed as serving."""
-    known = {found.stack: found for found in facts.stacks}
-    if stack is not None:
-        if stack not in known:
-            raise RefusedError(f"There is no stack {stack}; stacks: {', '.join(known)}. Nothing was changed.")
-        return known[stack]
-    try:
-        states = {name: leftovers.outputs(Site(facts, known[name], environment).checkpoint()) for name in known}
-    except (ClientError, BotoCoreError) as error:
-        raise RefusedError(
-            f"Which stack serves cannot be read from its state: {error}", "Say which: -s STACK"
-        ) from None
-    serving = [name for name, outputs in states.items() if outputs.get("standby") is False]
-    if len(serving) != 1:
-        said = ", ".join(serving) or "none"
-        raise RefusedError(f"Deployed as serving: {said}. Nothing was changed.", "Say which: -s STACK")
-    return known[serving[0]]
 
 
 class Replay:
@@ -114,7 +94,7 @@ class Replay:
 
     def _show_sample(self) -> None:
         columns = ["id", "sent", "bytes", "what it is", "replayed"]
-        rows = [list(_told(letter).values()) for letter in self.before.sample]
+        rows = [list(unreplayed.told(letter).values()) for letter in self.before.sample]
         if self.options.show_bodies:
             columns.append("body")
             rows = [[*row, letter.body] for row, letter in zip(rows, self.before.sample, strict=True)]
@@ -139,7 +119,7 @@ class Replay:
         """The dry run. It looks at dead letters, which hides them for a moment; nothing is moved or lost."""
         self.look()
         if self.options.as_json:
-            console.plain(json.dumps(self._document(None, 0, None), indent=2, default=str))
+            self._print(self._document(None, 0, None))
         if self.before.nothing_to_do:
             console.done(NOTHING)
         else:
@@ -165,7 +145,7 @@ class Replay:
             document = self._document(error, code, (time.time() - started) / 60)
             record.close(document)
             if self.options.as_json:
-                console.plain(json.dumps(document, indent=2, default=str))
+                self._print(document)
             console.note(f"record: {_shown(record.directory)}")
         console.done(NOTHING if self.before.nothing_to_do else f"sync of {self.stack} has worked off everything.")
 
@@ -173,7 +153,7 @@ class Replay:
         self.look()
         for found in self.before.found:
             record.add("found", **found.as_json())
-        if self.before.nothing_to_do:
+        if self.before.nothing_to_do and self._nothing_comes(record):
             return
         self._confirm()
         record.add("confirmed", stack=self.stack, by="--confirm" if self.options.confirm else "typing")
@@ -183,6 +163,13 @@ class Replay:
             self._settle(queue, record)
             self._collect_what_is_left(letters, record)
         self._judge()
+
+    def _nothing_comes(self, record: Record) -> bool:
+        """Whether there is nothing still, once counts that lag had their time: a move may just have ended."""
+        with continuing():
+            self._settle(_there(self.before.queue), record)
+        self.look()
+        return self.before.nothing_to_do
 
     def _confirm(self) -> None:
         typed = self.options.confirm
@@ -199,11 +186,12 @@ class Replay:
         if self.before.move is not None:
             self.resumed = True
             record.add("move found", moved=self.before.move.moved, total=self.before.move.total)
-            self._follow(letters, record)
+            self._follow(queue, letters, None, record)
             return
         with self._sorted(letters, record) as movable:
-            if movable and self._start(queue, letters, record):
-                self._follow(letters, record)
+            if movable:
+                self._start(queue, letters, record)
+                self._follow(queue, letters, self.before.newest, record)
 
     @contextmanager
     def _sorted(self, letters: Place, record: Record) -> Iterator[int]:
@@ -218,14 +206,20 @@ class Replay:
         found = self.queues.collect(letters, hold, decisions.MOST_LETTERS)
         aside = [letter for letter in found if decisions.fault(letter)]
         free = [letter for letter in found if not decisions.fault(letter)]
+        kept = decisions.aside_seconds(len(free), self.options.rate)
+        loose = 0
         try:
-            self.queues.hide(letters, aside, decisions.aside_seconds(len(free), self.options.rate))
+            loose = self.queues.hide(letters, aside, kept)
         finally:
             late = self.queues.hide(letters, free, 0)
-        record.add("sorted", movable=len(free), aside=len(aside))
+        record.add("sorted", movable=len(free), aside=len(aside), late=late, loose=loose)
         console.note(f"{len(free)} can be replayed, {len(aside)} cannot and stay")
         if late:
             console.warn(f"{late} stay hidden for up to {hold} s and may be left over: run this again then.")
+        if aside and kept < decisions.move_seconds(len(free), self.options.rate):
+            loose = len(aside)  # none is hidden for as long as this move takes
+        if loose:
+            console.warn(f"{loose} that cannot be replayed may be moved, too: sync refuses them, they come back.")
         try:
             yield len(free)
         finally:
@@ -234,25 +228,26 @@ class Replay:
     def _until_shown(self, letters: Place) -> tuple[int, int]:
         """Wait for letters that an earlier run hid, at most as long as one hides them: how many are there, and how
         many hidden still."""
-        began: datetime | None = None
+        until: datetime | None = None
         with Meter(console.err) as meter:
             while True:
                 counts = self.queues.counts(letters)
-                began = began or counts.at
-                left = self._hidden_at_most(counts.total) - (counts.at - began)
+                until = until or self._hidden_until(counts)
+                left = until - counts.at
                 if not counts.hidden or left < timedelta():
                     return counts.visible + counts.delayed, counts.hidden
                 meter.show(f"{counts.hidden} dead letters are hidden still, for {left} at most")
                 time.sleep(LOOK_EVERY)
 
-    def _hidden_at_most(self, letters: int) -> timedelta:
-        """How long a run hides letters; one that was killed while they were moved, what it had kept aside."""
-        seconds, move = decisions.hold_seconds(letters), self.before.move
-        if move is not None:
-            seconds = max(seconds, decisions.aside_seconds(move.total, move.rate or self.options.rate))
-        return timedelta(seconds=seconds)
+    def _hidden_until(self, counts: Counts) -> datetime:
+        """Until when an earlier run hides letters: those that it sorted, or what it kept aside from its move."""
+        until, move = counts.at + timedelta(seconds=decisions.hold_seconds(counts.total)), self.before.newest
+        if move is None:
+            return until
+        aside = decisions.aside_seconds(move.total, move.rate or self.options.rate)
+        return max(until, move.started + timedelta(seconds=aside))
 
-    def _start(self, queue: Place, letters: Place, record: Record) -> bool:
+    def _start(self, queue: Place, letters: Place, record: Record) -> None:
         rate = self.options.rate
         console.step(f"SQS moves them into {queue.name} at {rate} a second; it goes on without this process")
         try:
@@ -261,18 +256,22 @@ class Replay:
             if ALREADY not in str(error):
                 raise
             record.add("move found")  # somebody was faster by a moment
-            return True
+            return
         record.add("move started", handle=handle, rate=rate)
-        return True
 
-    def _follow(self, letters: Place, record: Record) -> None:
-        """Until the move has ended."""
+    def _follow(self, queue: Place, letters: Place, earlier: Move | None, record: Record) -> None:
+        """Until the move has ended. `earlier`: the last one before it, which SQS may list as the newest for a while."""
         first: Move | None = None
+        patience = time.monotonic() + LISTED_SECONDS
         with Meter(console.err) as meter:
             while True:
                 move = self.queues.move(letters)
-                if move is None:
-                    raise IncompleteError("SQS knows of no move of these dead letters.", AGAIN)
+                if move is None or (earlier is not None and move.started <= earlier.started):
+                    if time.monotonic() > patience:
+                        raise IncompleteError("SQS does not list the move of these dead letters.", AGAIN)
+                    time.sleep(LOOK_EVERY)
+                    continue
+                findings.raise_refusals([preflight.moving(self.site, move, queue)])
                 first = first or move
                 self.moved = move.moved
                 if not move.active:
@@ -283,9 +282,9 @@ class Replay:
         if move.status != "COMPLETED":
             why = f": {move.failure}" if move.failure else ""
             raise IncompleteError(
-                f"The move {move.status} after {move.moved} of {move.total} dead letters{why}.", AGAIN
+                f"The move {move.status} after at least {move.moved} of {move.total} dead letters{why}.", AGAIN
             )
-        console.note(f"moved: {move.moved}")
+        console.note(f"moved: at least {move.moved}")
 
     # -- sync -----------------------------------------------------------------------------------------------------
     def _settle(self, queue: Place, record: Record) -> None:
@@ -326,19 +325,24 @@ class Replay:
             others = f"; {self.hidden} more are held by somebody else" if self.hidden else ""
             raise ChecksFailedError(
                 f"{len(self.left)} dead letters could not be replayed ({reasons or 'none was seen'}){others}.",
-                f"They are still dead letters, for 14 days.{self._in_file()} Mend the cause, then run this again.",
+                f"They are still dead letters, for 14 days; what was kept aside, from its sending.{self._in_file()} "
+                "Mend the cause, then run this again.",
             )
 
     def _in_file(self) -> str:
         return f" Ids and bodies, readable for you alone: {_shown(self.file)}." if self.file else ""
 
     # -- afterwards -----------------------------------------------------------------------------------------------
+    def _print(self, document: dict[str, Any]) -> None:
+        """Bodies are shown where they were asked for, and never become part of the record."""
+        sample = document["sample"]
+        if self.options.show_bodies:
+            sample = [{**told, "body": letter.body} for told, letter in zip(sample, self.before.sample, strict=True)]
+        console.plain(json.dumps({**document, "sample": sample}, indent=2, default=str))
+
     def _document(self, error: str | None, code: int, minutes: float | None) -> dict[str, Any]:
         before = self.before
         expected = self._expected() if before.queue is not None and before.queue.redrive else (0.0, "")
-        sample = [_told(letter) for letter in before.sample]
-        if self.options.show_bodies:
-            sample = [{**told, "body": letter.body} for told, letter in zip(sample, before.sample, strict=True)]
         return {
             "stack": self.stack,
             "region": self.site.region,
@@ -353,7 +357,7 @@ class Replay:
             "rate": self.options.rate,
             "dead_letters": None if before.dead is None else before.dead.total,
             "held": None if before.waiting is None else before.waiting.total,
-            "sample": sample,
+            "sample": [unreplayed.told(letter) for letter in before.sample],
             "moved": self.moved,
             "not_replayed": {
                 "count": len(self.left),
@@ -368,20 +372,11 @@ class Replay:
 def _progress(first: Move, move: Move, asked: int) -> str:
     """How far, and how long still."""
     seconds = (move.at - first.at).total_seconds()
-    total = first.total - first.moved
+    if not move.total:
+        return "SQS has not counted the dead letters yet"
+    total = move.total - first.moved
     left = decisions.left(move.moved - first.moved, total, seconds, move.rate or asked)
     return f"{move.moved} of {move.total} dead letters are moved, about {left / 60:.0f} min left"
-
-
-def _told(letter: Letter) -> dict[str, Any]:
-    """What may be shown of a letter: nothing that it says."""
-    return {
-        "id": letter.id,
-        "sent": f"{letter.sent:%Y-%m-%d %H:%M} UTC",
-        "bytes": len(letter.body.encode("utf-8", "surrogatepass")),
-        "shape": sync_message.shape(letter.body),
-        "replayed": decisions.fault(letter) or "yes",
-    }
 
 
 def _there(place: Place | None) -> Place:

@@ -22,15 +22,21 @@ ASIDE = 30  # seconds for which looking at a letter hides it, should nobody show
 
 @dataclass
 class Before:
-    """How things stand. `queue` and `letters` are there once nothing forbids to go on; `move`: one that still runs."""
+    """How things stand. `queue` and `letters` are there once nothing forbids to go on; `newest`: the last move begun,
+    whether it ended or not."""
 
     found: list[Finding] = field(default_factory=list)
     queue: Place | None = None
     letters: Place | None = None
     waiting: Counts | None = None
     dead: Counts | None = None
-    move: Move | None = None
+    newest: Move | None = None
     sample: list[Letter] = field(default_factory=list)
+
+    @property
+    def move(self) -> Move | None:
+        """One that still runs."""
+        return self.newest if self.newest is not None and self.newest.active else None
 
     @property
     def nothing_to_do(self) -> bool:
@@ -82,12 +88,11 @@ def _queues(site: Site, queues: Queues, before: Before) -> list[Finding]:
         said = f"The failures of {queues.name} do not go to {queues.letters_name}: {json.dumps(before.queue.redrive)}."
         return [findings.refused("queues", said, f"Deploy the stack: pulumi up -s {site.stack.stack}")]
     before.waiting, before.dead = queues.counts(before.queue), queues.counts(before.letters)
-    newest = queues.move(before.letters)
-    before.move = newest if newest is not None and newest.active else None
-    return [_moving(site, before.move, before.queue), findings.ok("held messages", _held(before.waiting))]
+    before.newest = queues.move(before.letters)
+    return [moving(site, before.move, before.queue), findings.ok("held messages", _held(before.waiting))]
 
 
-def _moving(site: Site, move: Move | None, queue: Place) -> Finding:
+def moving(site: Site, move: Move | None, queue: Place) -> Finding:
     """Only one task may run; one to elsewhere is somebody's purpose."""
     if move is None:
         return findings.ok("queues", "nobody is moving dead letters")

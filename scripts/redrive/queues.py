@@ -56,7 +56,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Move:
-    """A move task. `total`: as counted at its start; `handle` is told of a running one only."""
+    """A move task. `moved` lags, `total` is 0 until SQS has counted; `handle` is told of a running one only."""
 
     status: str
     moved: int
@@ -64,6 +64,7 @@ class Move:
     rate: int | None
     destination: str | None
     at: datetime
+    started: datetime
     handle: str | None = None
     failure: str | None = None
 
@@ -164,6 +165,7 @@ class Queues:
                 rate=entry.get("MaxNumberOfMessagesPerSecond"),
                 destination=entry.get("DestinationArn"),
                 at=answered_at(answer),
+                started=datetime.fromtimestamp(entry["StartedTimestamp"] / 1000, UTC),
                 handle=entry.get("TaskHandle"),
                 failure=entry.get("FailureReason"),
             )

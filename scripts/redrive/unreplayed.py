@@ -1,4 +1,7 @@
-"""The file of what could not be replayed. Bodies are about people: only this user may read it, nothing prints it."""
+"""What may be told of a letter, and the file of what could not be replayed.
+
+Bodies are about people: only this user may read the file, and nothing prints it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from components import sync_message
 from scripts.redrive import decisions
 from scripts.redrive.queues import Letter
 
@@ -32,6 +36,17 @@ def write(directory: Path, letters: Iterable[Letter]) -> Path:
         file.flush()
         os.fsync(file.fileno())
     return path
+
+
+def told(letter: Letter) -> dict[str, Any]:
+    """What may be shown of a letter: nothing that it says."""
+    return {
+        "id": letter.id,
+        "sent": f"{letter.sent:%Y-%m-%d %H:%M} UTC",
+        "bytes": len(letter.body.encode("utf-8", "surrogatepass")),
+        "shape": sync_message.shape(letter.body),
+        "replayed": decisions.fault(letter) or "yes",
+    }
 
 
 def _text(value: Any) -> str:

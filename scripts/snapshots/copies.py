@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from scripts import console
 from scripts.errors import IncompleteError, RefusedError
+from scripts.promotion.failures import AGAIN
 from scripts.promotion.record import Record
 from scripts.snapshots import decisions
 from scripts.snapshots.estate import counted
@@ -17,6 +18,9 @@ from scripts.snapshots.region import Region, code
 MANUAL_AT_MOST = 100
 COPIES_AT_ONCE = 20
 """What AWS allows a region unless more was asked for ("Quotas and constraints" and "Copying a DB snapshot", RDS)."""
+
+OF_THE_CYCLE = 40
+"""So many its thinning keeps at most (docs/decisions.md); what people take must leave it that room."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ def plan(original: Snapshot | None, name: str, to: Region, key_arn: str, there: 
     return CopyPlan(to, name, key_arn, found)
 
 
+def room(region: str, others: int) -> None:
+    """Raises RefusedError where one more would take the room that the snapshot cycle needs."""
+    most = MANUAL_AT_MOST - OF_THE_CYCLE
+    if others >= most:
+        raise RefusedError(
+            f"{region} has {others} manual snapshots that the snapshot cycle did not make. One more could stop the "
+            f"cycle: of the {MANUAL_AT_MOST} that AWS allows an account it needs {OF_THE_CYCLE}. Nothing was changed.",
+            "Give up what is old: `dr snapshot prune`.",
+        )
+
+
 def begin(plan: CopyPlan, original: Snapshot, record: Record) -> Snapshot:
     """The copy, begun or found. Raises RefusedError where AWS allows no more."""
     found = plan.found
@@ -80,6 +95,9 @@ def _begin(plan: CopyPlan, original: Snapshot) -> Snapshot:
         there = plan.to.snapshot(plan.name)
         if there is None or there.copy.copied_from != original.arn:
             raise _taken(there) from error
+        if not (there.running or there.available):
+            said = f"The failed copy {there.identifier} is not gone yet from {plan.to.name}; nothing was copied."
+            raise IncompleteError(said, AGAIN) from error
         return there
 
 

@@ -45,6 +45,8 @@ def bring(estate: Estate, options: Options) -> None:
     key_arn = usable_key(seen.keys, estate.peer)
     name = decisions.copy_name(original)
     plan = copies.plan(original, name, estate.peer, key_arn, seen.snapshots[estate.peer.name])
+    if plan.found is None:
+        copies.room(estate.peer.name, seen.others[estate.peer.name])
     console.note(plan.told())
     if original.copy.unusable:
         console.warn(f"{original.identifier} is marked unusable; so will its copy be: no promotion restores it.")

@@ -70,7 +70,7 @@ class Create:
         console.step(f"Looking at {self._stack} in {self._home.name}", "seconds")
         seen = self._look()
         plan = self._plan(seen)
-        self._tell(plan, seen)
+        self._tell(plan)
         result = self._result(plan)
         if not self._options.apply:
             show(result, self._options.as_json)
@@ -102,13 +102,18 @@ class Create:
         there = seen.snapshots.get(self._estate.peer.name, [])
         left = decisions.continued(here, there, database, self._options.reason, seen.now, self._copies)
         name = left.identifier if left is not None else stamped(database.identifier, seen.now)
-        return Plan(database, name, left, self._copy_plan(seen, left, name, there) if self._copies else None)
+        copy = self._copy_plan(seen, left, name, there) if self._copies else None
+        if left is None:
+            copies.room(self._home.name, seen.others[self._home.name])
+        if copy is not None and copy.found is None:
+            copies.room(copy.to.name, seen.others[copy.to.name])
+        return Plan(database, name, left, copy)
 
     def _copy_plan(self, seen: Look, left: Snapshot | None, name: str, there: list[Snapshot]) -> CopyPlan:
         peer = self._estate.peer
         return copies.plan(left, name, peer, usable_key(seen.keys, peer), there)
 
-    def _tell(self, plan: Plan, seen: Look) -> None:
+    def _tell(self, plan: Plan) -> None:
         left, database = plan.continued, plan.database
         if left is None:
             console.note(f"snapshot {plan.name} of {database.identifier} ({database.allocated_storage} GiB)")
@@ -123,13 +128,6 @@ class Create:
             console.warn(f"{self._stack} protects itself nowhere (no `protects` in its settings): no copy is made.")
         else:
             console.note("no copy in another region (--no-copy): it is lost together with this one")
-        self._warn_of_quotas(seen)
-
-    def _warn_of_quotas(self, seen: Look) -> None:
-        for region, found in seen.snapshots.items():
-            manual = sum(not entry.automated for entry in found)
-            if manual >= copies.MANUAL_AT_MOST:
-                console.warn(f"{region} has {manual} manual snapshots: AWS takes no more unless more was asked for.")
 
     # -- doing it -----------------------------------------------------------------------------------------------
     def _apply(self, plan: Plan, record: Record, result: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from scripts.clients import Clients
 from scripts.errors import CredentialsError, RefusedError
-from scripts.project import Project
+from scripts.project import Project, StackFacts
 from scripts.promotion import findings
 from scripts.promotion.concurrently import ask
 from scripts.promotion.findings import Finding
@@ -45,6 +45,7 @@ class Look:
     databases: list[Database] = field(default_factory=list)
     snapshots: dict[str, list[Snapshot]] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)  # manual snapshots of the account that the cycle did not make
 
 
 def regions(project: Project, environment: Mapping[str, str]) -> list[Region]:
@@ -78,23 +79,29 @@ def look(estate: Estate, with_peer: bool) -> Look:
         "databases": estate.home.databases,
         **{f"snapshots {region.name}": region.snapshots for region in asked},
         **{f"key {region.name}": region.key for region in asked},
+        **{f"others {region.name}": region.others for region in asked},
     }
     answers: dict[str, Any] = dict(ask(questions, SECONDS))
     _refuse(answers, estate)
     account, arn, now = answers["credentials"]
-    stack = estate.home.stack
+    refuse_others(account, arn, estate.home.stack)
+    return Look(
+        now,
+        answers["databases"],
+        {region.name: answers[f"snapshots {region.name}"] for region in asked},
+        {region.name: answers[f"key {region.name}"] for region in asked},
+        {region.name: answers[f"others {region.name}"] for region in asked},
+    )
+
+
+def refuse_others(account: str, arn: str, stack: StackFacts) -> None:
+    """Credentials of another account see an empty one, and would say that there is nothing."""
     if account != stack.account:
         raise CredentialsError(
             f"These credentials ({arn}) belong to account {account}; {stack.stack} is in {stack.account}. "
             "Nothing was changed.",
             "Use credentials of that account.",
         )
-    return Look(
-        now,
-        answers["databases"],
-        {region.name: answers[f"snapshots {region.name}"] for region in asked},
-        {region.name: answers[f"key {region.name}"] for region in asked},
-    )
 
 
 def _refuse(answers: Mapping[str, Any], estate: Estate) -> None:

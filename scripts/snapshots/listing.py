@@ -88,6 +88,7 @@ def look(facts: Project, environment: Mapping[str, str], seconds: float = SECOND
         elif isinstance(answer, Exception):
             raise answer
         elif what == "time":
+            estate.refuse_others(answer[0], answer[1], listing.regions[0].stack)
             listing.now = listing.now or answer[2]
         elif what == "key":
             listing.keys[name] = answer

@@ -44,6 +44,12 @@ class Region:
         found = [model.snapshot(self.name, entry) for page in pages for entry in page["DBSnapshots"]]
         return [entry for entry in found if entry.copy.source_database.startswith(f"{naming.PLATFORM}-")]
 
+    def others(self) -> int:
+        """How many manual snapshots the account has here that the cycle did not make, whoever else did."""
+        pages = self._site.client("rds").get_paginator("describe_db_snapshots").paginate(SnapshotType="manual")
+        found = [model.snapshot(self.name, entry) for page in pages for entry in page["DBSnapshots"]]
+        return sum(entry.copy.made_by != naming.SNAPSHOT_CYCLE for entry in found)
+
     def snapshot(self, identifier: str) -> Snapshot | None:
         """One of them as it is now; None where there is none."""
         try:

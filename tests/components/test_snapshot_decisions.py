@@ -110,6 +110,13 @@ def test_no_more_copies_than_allowed_run_at_once() -> None:
     assert next_copy([ago(15)], running, 4) == ago(15)
 
 
+def test_copies_of_people_stop_the_cycle_only_where_aws_takes_no_more() -> None:
+    by_hand = [replace(ago(60 + minutes, "creating"), ours=False) for minutes in range(20)]
+    assert next_copy([ago(15)], by_hand[:19], 4) == ago(15)
+    assert next_copy([ago(15)], by_hand, 4) is None
+    assert next_copy([ago(15)], [*by_hand[:3], *(ago(minutes, "creating") for minutes in (30, 31, 32, 33))], 4) is None
+
+
 def test_nothing_to_copy() -> None:
     assert next_copy([], [], 4) is None
     assert next_copy([ago(1, "creating")], [], 4) is None

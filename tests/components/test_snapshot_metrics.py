@@ -102,6 +102,20 @@ def test_a_copy_of_another_database_is_announced_as_a_full_one() -> None:
     assert published(here)["FullCopies"] == 1.0
 
 
+@pytest.mark.parametrize("status", ["creating", "failed"])
+def test_a_copy_by_hand_that_is_not_complete_hides_no_full_copy(status: str) -> None:
+    """A person was faster than the cycle after a restore: nothing of that copy can be reused yet."""
+    by_hand = copied(35, Status=status)
+    by_hand["TagList"] = tag_list({naming.MADE_BY_TAG: naming.SNAPSHOT_BY_HAND, naming.SOURCE_TAG: "db-RESTORED"})
+    here = Region(snapshots=[copied(40), by_hand])
+    tick(here, Region([database(resource="db-RESTORED")], [snapshot(10)]))
+    assert published(here)["FullCopies"] == 1.0
+    by_hand["Status"] = "available"
+    complete = Region(snapshots=[copied(40), by_hand])
+    tick(complete, Region([database(resource="db-RESTORED")], [snapshot(10)]))
+    assert "FullCopies" not in published(complete)
+
+
 def test_a_full_copy_is_announced_when_it_is_started_and_not_before() -> None:
     here, there = Region(snapshots=[copied(40)]), Region([database(resource="db-RESTORED")], [snapshot(10)])
     here.errors["copy_db_snapshot"] = refused("SnapshotQuotaExceeded")

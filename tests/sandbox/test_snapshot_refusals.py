@@ -86,6 +86,9 @@ def test_credentials_of_another_account_are_refused(lab: Lab, tmp_path: Path) ->
         (tmp_path / file.name).write_text(file.read_text().replace("123456789012", "999999999999"))
     other = choose(project.load(tmp_path), lab.environment(), None)
     said = refusal(CredentialsError, lambda: lab.create(other))
+    assert "belong to account 123456789012" in refusal(
+        CredentialsError, lambda: listing.look(project.load(tmp_path), lab.environment())
+    )
     assert "belong to account 123456789012; kenya is in 999999999999. Nothing was changed." in said
     assert nothing(lab)
 
@@ -168,6 +171,18 @@ def test_a_full_region_is_one_message_and_nothing_is_made(lab: Lab, tmp_path: Pa
     assert "dr snapshot prune" in said
     assert nothing(lab)
     assert (result(tmp_path)["ok"], result(tmp_path)["exit_code"]) == (False, 3)
+
+
+def test_people_leave_the_cycle_its_room(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(lab)
+    lab.completed(NAME)
+    take(lab, "somebodys-own", {})
+    monkeypatch.setattr(copies, "OF_THE_CYCLE", 98)
+    said = refusal(RefusedError, lab.create)
+    assert said.startswith("eu-west-1 has 2 manual snapshots that the snapshot cycle did not make.")
+    lab.copy(NAME, apply=False)
+    monkeypatch.setattr(copies, "OF_THE_CYCLE", 100)
+    assert refusal(RefusedError, lambda: lab.copy(NAME)).startswith("af-south-1 has 0 manual snapshots")
 
 
 def test_a_database_that_stays_busy_is_refused_in_the_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,8 +268,8 @@ def test_what_aws_refuses_once_the_snapshot_is_made_says_how_to_go_on(lab: Lab, 
     with lab.fault(**denied):
         said = refusal(IncompleteError, lab.create)
     assert "AWS refused CopyDBSnapshot: AccessDenied: not authorized to perform: rds:CopyDBSnapshot" in said
-    assert "run the same command again, it continues" in said
     name = result(tmp_path)["snapshot"]
+    assert said.endswith(f"{name} stays: `dr snapshot copy {name} --apply --wait` goes on once it is complete.")
     lab.create(wait=True)
     assert (result(tmp_path)["snapshot"], result(tmp_path)["continued"]) == (name, True)
 

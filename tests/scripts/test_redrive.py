@@ -49,14 +49,15 @@ def test_the_file_is_for_this_user_alone_and_is_never_written_over(tmp_path: Pat
 
 
 # -- times --------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("letters", "seconds"), [(0, 120), (49, 120), (100_000, 2120), (10**7, 43_200)])
+@pytest.mark.parametrize(("letters", "seconds"), [(0, 120), (49, 120), (100_000, 2120), (10**7, 39_600)])
 def test_letters_are_hidden_for_as_long_as_sorting_them_may_take(letters: int, seconds: int) -> None:
     assert decisions.hold_seconds(letters) == seconds
 
 
 def test_what_stays_is_hidden_for_longer_than_the_move_of_the_others() -> None:
     assert decisions.aside_seconds(6000, 50) > decisions.move_seconds(6000, 50) == 120
-    assert decisions.aside_seconds(10**7, 1) == decisions.HOLD_MOST, "SQS hides nothing for longer"
+    assert decisions.aside_seconds(10**7, 1) == decisions.HOLD_MOST
+    assert decisions.hold_seconds(decisions.MOST_LETTERS) + decisions.HOLD_MOST < 12 * 60 * 60, "SQS refuses more"
 
 
 def test_sqs_moves_all_that_may_be_moved_before_it_ends_the_task() -> None:
@@ -84,23 +85,32 @@ def states(*looks: tuple[float, int, int], deliveries: float = 25) -> list[State
 W, SETTLED, STUCK = State.WORKING, State.SETTLED, State.STUCK
 
 
-def test_it_has_when_nothing_is_there_for_a_minute() -> None:
-    assert states((0, 5, 0), (1, 0, 3), (2, 0, 0), (2.9, 0, 0), (3, 0, 0)) == [W, W, W, W, SETTLED]
+def test_it_has_when_nothing_is_there_for_several_minutes() -> None:
+    assert states((0, 5, 0), (1, 0, 3), (2, 0, 0), (4.9, 0, 0), (5, 0, 0)) == [W, W, W, W, SETTLED]
 
 
 def test_a_count_of_none_that_does_not_last_is_not_believed() -> None:
-    assert states((0, 0, 0), (0.5, 3, 0), (1, 0, 0), (1.9, 0, 0), (2, 0, 0)) == [W, W, W, W, SETTLED]
+    assert states((0, 0, 0), (2, 3, 0), (3, 0, 0), (5.9, 0, 0), (6, 0, 0)) == [W, W, W, W, SETTLED]
 
 
 def test_what_fails_is_waited_for_until_it_is_a_dead_letter() -> None:
     looks = [(minute, 0, 1) for minute in range(25)]
-    assert states(*looks, (25, 0, 0), (26, 0, 0))[-2:] == [W, SETTLED]
+    assert states(*looks, (25, 0, 0), (27, 0, 0), (28, 0, 0))[-3:] == [W, W, SETTLED]
 
 
 def test_a_queue_that_is_never_empty_has_once_the_deliveries_are_used_up() -> None:
-    busy = states((0, 100, 10), *((minute, 0, 7) for minute in range(1, 28)))
+    busy = states((0, 100, 10), *((minute, 0, 7) for minute in range(1, 30)))
     assert busy[-2:] == [W, SETTLED]
-    assert busy[:-1] == [W] * 27
+    assert busy[:-1] == [W] * 29
+
+
+def test_a_burst_after_a_count_of_none_is_no_standstill_while_it_gets_less() -> None:
+    burst = ((minute, 20_000 - 300 * minute, 10) for minute in range(1, 60))
+    assert set(states((0, 0, 0), *burst)) == {W}
+
+
+def test_a_backlog_that_only_grows_is_stuck() -> None:
+    assert states((0, 0, 0), *((minute, 100 * minute, 0) for minute in range(1, 37)))[-2:] == [W, STUCK]
 
 
 def test_a_queue_in_which_nothing_gets_less_is_stuck() -> None:

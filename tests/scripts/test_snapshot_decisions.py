@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from botocore.exceptions import ClientError
 
 from components import naming
 from components.functions.snapshot_cycle.decisions import stamped
@@ -234,6 +235,21 @@ def test_a_copy_that_failed_is_begun_anew_if_it_is_ours() -> None:
     with pytest.raises(RefusedError, match=r"is failed, but is no copy .* \(made by snapshot-cycle\)"):
         begin(copied(original, Status="failed", tags=by(naming.SNAPSHOT_CYCLE)), region)
     assert region.did == []
+
+
+@pytest.mark.parametrize("status", ["failed", "deleting"])
+def test_a_failed_copy_that_is_not_gone_yet_is_not_taken_for_the_new_one(
+    status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = snapshot(20)
+    region = MadeUpRegion(copied(original, Status=status))
+
+    def taken(*_: Any) -> Snapshot:
+        raise ClientError({"Error": {"Code": "DBSnapshotAlreadyExists", "Message": ""}}, "CopyDBSnapshot")
+
+    monkeypatch.setattr(region, "copy", taken)
+    with pytest.raises(IncompleteError, match="is not gone yet from af-south-1"):
+        begin(copied(original, Status="failed"), region)
 
 
 def test_one_that_is_there_or_on_its_way_is_found() -> None:

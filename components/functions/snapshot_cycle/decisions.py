@@ -9,6 +9,9 @@ KEEP_ALL = timedelta(hours=1)
 KEEP_HOURLY = timedelta(days=1)
 KEEP_DAILY = timedelta(days=7)
 KEEP_WEEKLY = timedelta(days=30)
+RUNNING = ("creating", "copying", "pending")
+COPIES_OF_A_REGION = 20
+"""So many copies AWS makes at a time to one region, whoever began them ("Copying a DB snapshot", RDS)."""
 STAMP = re.compile(r"-snapshot-(\d{4}-\d{2}-\d{2}-\d{4})$")
 
 
@@ -61,10 +64,11 @@ def next_copy(source: Sequence[Snapshot], copies: Sequence[Snapshot], at_once: i
     """The newest available snapshot of the primary that is newer than every copy here, or None.
 
     What others took is theirs to copy: a copy made here would carry our tag and be thinned as ours. Copies of it count,
-    unless they failed. No more than `at_once` copies run at the same time: the first copy of a database is a full one
-    and can outlast many ticks.
+    unless they failed. No more than `at_once` copies of ours run at the same time: the first copy of a database is a
+    full one and can outlast many ticks. People's copies must not stop the cycle; the region's own limit does.
     """
-    if sum(copy.status in ("creating", "copying", "pending") for copy in copies) >= at_once:
+    running = [copy for copy in copies if copy.status in RUNNING]
+    if sum(copy.ours for copy in running) >= at_once or len(running) >= COPIES_OF_A_REGION:
         return None
     ours = [snapshot for snapshot in source if snapshot.ours or snapshot.automated]
     available = [snapshot for snapshot in ours if snapshot.available and not snapshot.unusable and snapshot.data_time]

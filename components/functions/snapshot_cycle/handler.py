@@ -124,7 +124,8 @@ class Cycle:
             self._note("copy", "nothing newer to copy, or enough copies are running")
             return
         started = self._step("copy", lambda: self._copy(source, chosen))
-        previous = {copy.source for copy in copies if copy.source is not None}
+        # One that is not complete, or failed, is no base for the next: that one carries all of it, too.
+        previous = {copy.source for copy in copies if copy.source is not None and copy.available}
         if started and previous and source.resource_id not in previous:
             self._full_copies += 1
             self._note(
