@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
@@ -54,13 +55,15 @@ class Role:
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """Entry point. `task` is `roles` or `lock` (from the program) or `warm` (from the schedule).
+    """Entry point. `task` is `roles`, `lock` or `turn` (from the program) or `warm` (from the schedule).
 
-    `master` and `services` are names or ARNs of secrets, `owner` is the role that owns the schema. What is locked is
+    A turn asks nobody anything, its token is never the same twice. `master` and `services` are names or ARNs of secrets, `owner` is the role that owns the schema. What is locked is
     the database at `host` and `port`, which need not be the one that the secrets lead to.
 
     Raises what the database or Secrets Manager answered; the caller sees it, without any password.
     """
+    if event["task"] == "turn":
+        return {"task": "turn", "token": str(uuid4())}
     client = boto3.client("secretsmanager", config=CALLS)
     master = _login(client, event["master"])
     match event["task"]:
@@ -74,7 +77,7 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
             services = [replace(_login(client, secret), **here) for secret in event["services"]]
             result = _lock(replace(master, **here), services)
         case other:
-            raise ValueError(f"unknown task {other!r}; known: lock, roles, warm")
+            raise ValueError(f"unknown task {other!r}; known: lock, roles, turn, warm")
     print(json.dumps(result))
     return result
 
