@@ -344,7 +344,12 @@ async def main() -> None:
                 master_secret=region_secrets.master_arn,
                 function_name=roles.function_name,
                 function_ready=roles.ready,
-                after=list(deployed.values()) if settings.frozen else [*taken_over, *standard_logins.values],
+                # A standard service that does not stop must not leave the database open.
+                after=[
+                    *(services.critical_resources if settings.frozen else taken_over),
+                    *critical_logins.values,
+                    *standard_logins.values,
+                ],
             ),
         )
     cache = Cache(

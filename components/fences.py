@@ -16,7 +16,9 @@ import pulumi_aws as aws
 
 @dataclass(frozen=True, kw_only=True)
 class FencesArgs:
-    """`databases`: those to fence, by generation; `turns` change when one was to be open since. `secrets` (ids, which are ARNs) of every service with a login.
+    """`databases`: those to fence, by generation; `turns` change when one was to be open since.
+
+    `secrets` (ids, which are ARNs) of every service with a login.
 
     `after`: that these have values; and who must have stopped writing, so that fewer are cut off in the middle of what
     they do; or, where a database no longer serves, the takeover: one that cannot be fenced must not hold up crisis

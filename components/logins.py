@@ -22,7 +22,9 @@ class LoginsArgs:
 
     `database` and `database_resource_id` (AWS's own id) are None while there is no database: then the secrets name
     no host and no role is made; nor is one made while `frozen`, because that would unlock it (see fences.py).
-    `turn` changes with every freeze and thaw (see turns.py). `schema_owner` migrates the schema and may belong to another group. `after`: what the group has to wait for.
+    `turn` changes with every freeze and thaw (see turns.py).
+
+    `schema_owner` migrates the schema and may belong to another group. `after`: what the group has to wait for.
     """
 
     database_name: str

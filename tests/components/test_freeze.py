@@ -1,6 +1,7 @@
 """A freeze is state of the stack: what it changes, in which order, and that a thaw goes the same way back."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +14,7 @@ from components.healthy_targets import HealthyTargetsProvider
 from components.stack_outputs import Outputs
 from components.takeover import frozen_health
 from components.workloads import Count
-from tests.components.examples import FACTS, KENYA, SOUTH_AFRICA, refused, settings, with_copies
+from tests.components.examples import KENYA, LAST_SIGN, SOUTH_AFRICA, refused, settings, with_copies
 from tests.components.program import LIVE, Program
 from tests.components.recording import Recorded, Recording
 
@@ -142,9 +143,16 @@ def test_a_freeze_comes_in_its_order() -> None:
             "takeover-crisis",
             f"autoscaling-{service}",
             f"services-{service}",
-            "fences-first",
         ]
         ordered(FROZEN.recorded(), chain)
+    for service in SERVICES[:2]:
+        ordered(FROZEN.recorded(), [f"services-{service}", "fences-first"])
+
+
+def test_a_standard_service_that_does_not_stop_leaves_no_database_open() -> None:
+    waits = FROZEN.recorded().waits_for("fences-first")
+    assert not {f"services-{service}" for service in SERVICES[2:]} & waits
+    assert {"takeover-crisis", "standard-logins-sync"} <= waits
 
 
 def test_a_thaw_comes_in_the_reverse_order() -> None:
@@ -284,11 +292,21 @@ def test_a_service_that_would_be_new_waits_for_the_thaw() -> None:
 def test_only_a_stack_that_serves_can_be_frozen() -> None:
     assert "frozen: true is for a stack that serves" in refused({("frozen",): True})
     frozen = settings(KENYA, {("frozen",): True})
-    for own in ({}, {"standby": True}):
-        with pytest.raises(pulumi.RunError, match=r"did not leave it serving\. Nothing was changed"):
+    serves = replace(with_copies(), taken_over_at=LAST_SIGN)
+    # Outputs tell what was asked for: a promotion that failed at its gate, or was killed after it.
+    for own in ({}, {"standby": True}, {"standby": False}):
+        with pytest.raises(pulumi.RunError, match=r"it does not serve\. Nothing was changed"):
             guards.decide(frozen, with_copies(), Outputs(KENYA, own), None)
-    assert guards.decide(frozen, with_copies(), Outputs(KENYA, {"standby": False}), None).epoch == 1
-    assert FACTS.copies
+        assert guards.decide(frozen, serves, Outputs(KENYA, own), None).databases
+
+
+def test_a_primary_that_lost_its_place_can_be_frozen_and_not_thawed() -> None:
+    """Half alive, it still writes: fencing it off is what a freeze is for."""
+    own, newer = Outputs(KENYA, {"standby": False, "epoch": 1.0}), Outputs(SOUTH_AFRICA, {"epoch": 2.0})
+    serves = replace(with_copies(), taken_over_at=LAST_SIGN)
+    assert guards.decide(settings(KENYA, {("frozen",): True}), serves, own, newer).epoch == 1
+    with pytest.raises(pulumi.RunError, match="must not serve"):
+        guards.decide(settings(KENYA), serves, own, newer)
 
 
 def test_thaw_counts_name_services_and_numbers() -> None:
