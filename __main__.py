@@ -42,6 +42,7 @@ from components.services import Services, ServicesArgs, StandardServices, Standa
 from components.snapshots import SnapshotCycle, SnapshotCycleArgs
 from components.storage import Storage, StorageArgs
 from components.takeover import GateArgs, Takeover, TakeoverArgs
+from components.turns import Turns, TurnsArgs
 from components.watches import DatabaseWatch, Entrance, QueueWatch
 from components.watches_recovery import ReplicationWatch
 
@@ -158,11 +159,25 @@ async def main() -> None:
         ),
     )
 
+    # Whether each database is locked or open comes before what locks or opens it, and stays when that fails.
+    turns = Turns(
+        "turns",
+        TurnsArgs(
+            locked={
+                generation.name: settings.frozen or generation.name != settings.database.serving
+                for generation in settings.database.generations
+            },
+            function_name=roles.function_name,
+            function_ready=roles.ready,
+        ),
+    ).tokens
+
     def logins(services: list[str], after: list[pulumi.Resource]) -> LoginsArgs:
         return LoginsArgs(
             database_name=settings.database.name,
             database=database.endpoint,
             database_resource_id=database.serving.resource_id if database.serving else None,
+            turn=turns.get(settings.database.serving),
             frozen=settings.frozen,
             passwords={service: secure.database_passwords[service] for service in services},
             secrets=region_secrets.database_arns,
@@ -266,7 +281,8 @@ async def main() -> None:
         )
 
     # A freeze: the crisis page, then nothing that could raise a service again, then the services, then the locks.
-    page = takeover_by(None) if settings.frozen else None
+    nothing = GateArgs(cluster_name=naming.physical(settings.short_name, "cluster"), critical=[], after=[])
+    page = takeover_by(nothing) if settings.frozen else None
     page_shown = [*page.page, *autoscaling({}, page.page).targets] if page else []
     # … the critical services, and when they answer the takeover, which moves the public name …
     services = Services(
@@ -323,11 +339,17 @@ async def main() -> None:
             "fences",
             FencesArgs(
                 databases=fenced,
+                turns=turns,
                 secrets=region_secrets.database_arns,
                 master_secret=region_secrets.master_arn,
                 function_name=roles.function_name,
                 function_ready=roles.ready,
-                after=list(deployed.values()) if settings.frozen else [*taken_over, *standard_logins.values],
+                # A standard service that does not stop must not leave the database open.
+                after=[
+                    *(services.critical_resources if settings.frozen else taken_over),
+                    *critical_logins.values,
+                    *standard_logins.values,
+                ],
             ),
         )
     cache = Cache(

@@ -156,7 +156,9 @@ class Reader:
             else True,
             offers=self._call("what RDS offers", self._offers) if selling else (),
             replica_lag=self._replica_lag(promoted, sign) if promoted and sign else None,
-            taken_over_at=self._call("when this stack took over", self._taken_over_at) if choosing else None,
+            taken_over_at=self._call("when this stack took over", self._taken_over_at)
+            if choosing or self._settings.frozen
+            else None,
         )
 
     def _uses_backups(self, choosing: bool) -> bool:

@@ -16,7 +16,9 @@ import pulumi_aws as aws
 
 @dataclass(frozen=True, kw_only=True)
 class FencesArgs:
-    """`databases`: those to fence, by generation. `secrets` (ids, which are ARNs) of every service with a login.
+    """`databases`: those to fence, by generation; `turns` change when one was to be open since.
+
+    `secrets` (ids, which are ARNs) of every service with a login.
 
     `after`: that these have values; and who must have stopped writing, so that fewer are cut off in the middle of what
     they do; or, where a database no longer serves, the takeover: one that cannot be fenced must not hold up crisis
@@ -24,6 +26,7 @@ class FencesArgs:
     """
 
     databases: Mapping[str, aws.rds.Instance]
+    turns: Mapping[str, pulumi.Input[str]]
     secrets: Mapping[str, pulumi.Input[str]]
     master_secret: pulumi.Input[str]
     function_name: pulumi.Input[str]
@@ -46,8 +49,8 @@ class Fences(pulumi.ComponentResource):
                     master=args.master_secret,
                     services=[secret for _, secret in sorted(args.secrets.items())],
                 ).apply(lock_event),
-                # Called again only for another database: what was locked stays so until its roles are set.
-                triggers={"database": database.resource_id},
+                # What was locked stays so until its roles are set, which another turn comes before.
+                triggers={"database": database.resource_id, "turn": args.turns[generation]},
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.function_ready, *args.after]),
             )
         self.register_outputs({})

@@ -30,7 +30,7 @@ def decide(settings: Settings, facts: Facts, own: Outputs, peer: Outputs | None)
     refuse_other_place(settings, facts, own)
     refuse_pointer_to_nothing(settings)
     refuse_flip_back(settings, facts, own)
-    refuse_freeze_of_nothing(settings, own)
+    refuse_freeze_of_nothing(settings, facts)
     refuse_forgotten_generation(settings, facts)
     epoch = next_epoch(settings, own)
     if peer is not None:
@@ -97,11 +97,14 @@ def refuse_flip_back(settings: Settings, facts: Facts, own: Outputs) -> None:
         )
 
 
-def refuse_freeze_of_nothing(settings: Settings, own: Outputs) -> None:
-    """A promotion into a freeze would move the public name to a region that shows the crisis page."""
-    if settings.frozen and own.flag("standby") is not False:
+def refuse_freeze_of_nothing(settings: Settings, facts: Facts) -> None:
+    """A promotion into a freeze would move the public name to a region that shows the crisis page.
+
+    The marker says whether it serves: the outputs of a promotion that failed at its gate say so, too.
+    """
+    if settings.frozen and facts.taken_over_at is None:
         raise pulumi.RunError(
-            f"Stack {settings.stack} is to be frozen, but its last deployment did not leave it serving. Nothing was "
+            f"Stack {settings.stack} is to be frozen, but it did not take over: it does not serve. Nothing was "
             f"changed. Let it serve first: `pulumi config set frozen false -s {settings.stack}`."
         )
 
@@ -151,9 +154,9 @@ def next_epoch(settings: Settings, own: Outputs) -> int:
 
 
 def refuse_outdated(settings: Settings, epoch: int, peer: Outputs) -> None:
-    """Two serving regions would both take writes: the one with the older epoch yields."""
+    """Two serving regions would both take writes: the one with the older epoch yields. Frozen, it takes none."""
     theirs = peer.number("epoch")
-    if not settings.standby and theirs is not None and theirs > epoch:
+    if not settings.standby and not settings.frozen and theirs is not None and theirs > epoch:
         raise pulumi.RunError(
             f"Stack {peer.stack} took over (its epoch {theirs} is newer than {epoch} here), so stack {settings.stack} "
             "must not serve. Nothing was changed. The data written since lives there: fail back before serving here."

@@ -33,7 +33,7 @@ LASTING = re.compile(
 )
 # DescribeTasks takes 100 tasks a call.
 TASKS_PER_CALL = 100
-WATCHED = ("region", "cluster", "services")
+WATCHED = ("region", "cluster", "services", "frozen")
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,8 @@ def watches_of(props: Mapping[str, Any]) -> list[Watch]:
 
 
 class HealthyTargetsProvider(ResourceProvider):
-    """Waits on create and when a watched value changes. Reading and deleting do nothing: a takeover is latched."""
+    """Waits on create and when a watched value changes, a thaw among them; frozen, it lets pass at once, so that the
+    state knows before the page goes on. Reading and deleting do nothing: a takeover is latched."""
 
     # Nothing in this class is secret; unencrypted, a changed class does not rewrite the stack's secrets.
     serialize_as_secret_always = False
@@ -265,10 +266,14 @@ class HealthyTargetsProvider(ResourceProvider):
         return UpdateResult(outs=self._wait(_news))
 
     def _wait(self, props: dict[str, Any]) -> dict[str, Any]:
+        if not props["frozen"]:
+            self._wait_until_healthy(props)
+        return {key: value for key, value in props.items() if key != "__provider"}
+
+    def _wait_until_healthy(self, props: dict[str, Any]) -> None:
         wait_until_healthy(
             watches_of(props), AwsObserver(props["region"]), limit_seconds=float(props["timeoutMinutes"]) * 60
         )
-        return {key: value for key, value in props.items() if key != "__provider"}
 
 
 class HealthyTargets(Resource, module="takeover", name="HealthyTargets"):

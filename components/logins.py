@@ -22,12 +22,15 @@ class LoginsArgs:
 
     `database` and `database_resource_id` (AWS's own id) are None while there is no database: then the secrets name
     no host and no role is made; nor is one made while `frozen`, because that would unlock it (see fences.py).
+    `turn` changes with every freeze and thaw (see turns.py).
+
     `schema_owner` migrates the schema and may belong to another group. `after`: what the group has to wait for.
     """
 
     database_name: str
     database: DatabaseEndpoint | None
     database_resource_id: pulumi.Input[str] | None
+    turn: pulumi.Input[str] | None
     frozen: bool
     passwords: Mapping[str, pulumi.Input[str]]
     secrets: Mapping[str, pulumi.Input[str]]
@@ -50,7 +53,7 @@ class Logins(pulumi.ComponentResource):
         self.values: list[pulumi.Resource] = list(versions.values())
         self.ready: list[pulumi.Resource] = list(self.values)
         if args.database_resource_id is not None and versions and not args.frozen:
-            self.ready.append(self._roles(versions, args.database_resource_id))
+            self.ready.append(self._roles(versions, args.database_resource_id, args.turn))
         self.register_outputs({})
 
     def _value(self, service: str) -> aws.secretsmanager.SecretVersion:
@@ -65,7 +68,10 @@ class Logins(pulumi.ComponentResource):
         )
 
     def _roles(
-        self, versions: Mapping[str, aws.secretsmanager.SecretVersion], database: pulumi.Input[str]
+        self,
+        versions: Mapping[str, aws.secretsmanager.SecretVersion],
+        database: pulumi.Input[str],
+        turn: pulumi.Input[str] | None,
     ) -> aws.lambda_.Invocation:
         args = self._args
         passwords = {service: version.version_id for service, version in versions.items()}
@@ -75,8 +81,8 @@ class Logins(pulumi.ComponentResource):
             input=pulumi.Output.all(
                 master=args.master_secret, secrets={name: args.secrets[name] for name in versions}
             ).apply(lambda arns: roles_event(arns, args.schema_owner)),
-            # Called again only when one of these changes: another database, or another password.
-            triggers={"database": database, "master": args.master_version, **passwords},
+            # Called again only when one of these changes: another database or password, or it was to be locked since.
+            triggers={"database": database, "turn": turn, "master": args.master_version, **passwords},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*args.function_ready, *args.after]),
         )
 

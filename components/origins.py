@@ -64,6 +64,7 @@ def choose_origin(settings: Settings, generation: GenerationSettings, facts: Fac
         return _at_moment(settings, generation, generation.moment, facts)
     if generation.origin != NEWEST:
         return _named_copy(settings, generation, facts)
+    _refuse_older_history(settings, generation, facts)
     faults: dict[str, str] = {}
     usable: list[Origin] = []
     for copy in facts.copies:
@@ -87,6 +88,19 @@ def choose_origin(settings: Settings, generation: GenerationSettings, facts: Fac
             "Nothing was changed. Wait for a copy in progress, or set the generation's origin to a snapshot's name."
         )
     return max(usable, key=lambda origin: origin.at)
+
+
+def _refuse_older_history(settings: Settings, generation: GenerationSettings, facts: Facts) -> None:
+    """After a takeover the peer's newest copy lacks all that was written here since."""
+    serving = [i.identifier for i in facts.instances if i.role == naming.SERVING_ROLE and not i.replica_of]
+    if facts.taken_over_at is None or not serving:
+        return
+    raise pulumi.RunError(
+        f"Generation {generation.name} would be the newest copy of {settings.peer.stack}'s database, but "
+        f"{settings.stack} took over at {facts.taken_over_at:%Y-%m-%d %H:%M} UTC: what was written to "
+        f"{', '.join(serving)} since would be missing. Nothing was changed. Set its origin to a time of an earlier "
+        "generation (`of`), or to the identifier of a snapshot."
+    )
 
 
 def _from_copy(settings: Settings, copy: Copy) -> Origin | None:

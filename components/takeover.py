@@ -33,7 +33,7 @@ GATE_MINUTES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class GateArgs:
-    """What the gate counts. `after`: the critical services."""
+    """What the gate counts: nothing while frozen, and it lets pass. `after`: the critical services."""
 
     cluster_name: pulumi.Input[str]
     critical: Sequence[CriticalService]
@@ -42,7 +42,7 @@ class GateArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class TakeoverArgs:
-    """What the takeover needs. `gate` is None where nothing has to answer: while standing by or frozen."""
+    """What the takeover needs. `gate` is None where nothing has to answer: while standing by."""
 
     short_name: str
     tags: naming.Tags
@@ -91,7 +91,7 @@ class Takeover(pulumi.ComponentResource):
     def _gate(self, gate: GateArgs) -> HealthyTargets:
         return HealthyTargets(
             f"{self._name}-healthy-targets",
-            gate_properties(self._args.region, gate),
+            gate_properties(self._args.region, gate, self._args.frozen),
             # Counting before the services are updated would accept the previous deployment's tasks.
             pulumi.ResourceOptions(parent=self, depends_on=list(gate.after)),
         )
@@ -160,12 +160,13 @@ def frozen_health(region: str) -> str:
     return json.dumps({"status": "ok", "region": region, "frozen": True})
 
 
-def gate_properties(region: str, args: GateArgs) -> Mapping[str, Any]:
+def gate_properties(region: str, args: GateArgs, frozen: bool) -> Mapping[str, Any]:
     """Inputs of the gate. Raises ValueError for a critical service that is configured to run nothing."""
     return {
         "region": region,
         "cluster": args.cluster_name,
         "timeoutMinutes": GATE_MINUTES,
+        "frozen": frozen,
         "services": [
             {
                 "name": service.name,

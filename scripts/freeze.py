@@ -20,12 +20,12 @@ from scripts.promotion import findings, verification
 from scripts.promotion.estimate import Estimate
 from scripts.promotion.plan import Command
 from scripts.promotion.record import Record
-from scripts.promotion.recovery import Recovery
+from scripts.promotion.recovery import READ_AGAIN, Recovery
 from scripts.promotion.site import Site
 from scripts.stack_change import Options, StackChange
 
-# Taken away, both do nothing: a call that was made, and a gate that was passed.
-MAY_GO = ("aws:lambda/invocation:Invocation", "pulumi-python:dynamic/takeover:HealthyTargets")
+# Taken away, a call that was made does nothing.
+MAY_GO = ("aws:lambda/invocation:Invocation",)
 
 
 def freeze(stack: str | None, options: Options) -> None:
@@ -90,6 +90,12 @@ class _Change(StackChange):
     def found(self) -> Sequence[findings.Finding]:
         return self.before.found
 
+    def clear_the_way(self, record: Record) -> None:
+        """Also read again what a hand may have changed meanwhile: where the state says so already, nothing is done."""
+        recovery = Recovery(self.site, record)
+        recovery.run()
+        recovery.read_again(READ_AGAIN)
+
     def say_what_people_meet(self, interrupted: bool) -> None:
         console.warn(f"What people meet under the public name now: {checks.met(self.site)}")
 
@@ -129,10 +135,11 @@ class Freeze(_Change):
         self.before = before.look(self.site)
         findings.raise_refusals(self.before.found)
         counts = self.counts
+        # First: where somebody else deploys, the file must not say what nobody has done.
+        self.clear_the_way(record)
         for change in self.changes():
             self.configure(*change)
         record.add("flag set", file=self.site.stack.file.name, frozen=True, counts=counts)
-        Recovery(self.site, record).run()
         self.up(record, steps.freeze())
         console.step("Asking under the public name, of ECS, and inside the network", "up to 5 min: tasks have to end")
         self.judge(record, verification.hold(checks.of_freeze(self.site)))
@@ -164,16 +171,22 @@ class Thaw(_Change):
 
     @property
     def counts(self) -> dict[str, int]:
-        return {**self.before.kept, **self._configured}
+        known = {**self.before.kept, **self._configured}
+        return {name: known[name] for name in sorted(known)}
 
     def changes(self) -> list[Command]:
-        return [("set", "frozen", "false")] if self.site.settings.frozen else []
+        """Counts that only the outputs hold go into the file with the flag: a thaw that fails forgets those outputs."""
+        if not self.site.settings.frozen:
+            return []
+        values = {"frozen": "false", **{f"thawCounts.{name}": str(tasks) for name, tasks in self.counts.items()}}
+        plain = [part for key, value in values.items() for part in ("--plaintext", f"{key}={value}")]
+        return [("set-all", "--path", *plain)]
 
     def carry_out(self, record: Record) -> None:
+        self.clear_the_way(record)
         for change in self.changes():
             self.configure(*change)
         record.add("flag set", file=self.site.stack.file.name, frozen=False, counts=self.counts)
-        Recovery(self.site, record).run()
         self.up(record, steps.thaw(frozenset(s.name for s in self.site.settings.services if s.critical)))
         console.step("Asking through DNS, load balancer and task", "up to 5 min")
         self.judge(record, verification.hold(checks.of_thaw(self.site, self.counts)))

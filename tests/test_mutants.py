@@ -73,8 +73,8 @@ MUTANTS = (
     Mutant(
         "locks the roles before the services stop",
         "__main__.py",
-        "after=list(deployed.values()) if settings.frozen else [*taken_over, *standard_logins.values],",
-        "after=taken_over,",
+        "*(services.critical_resources if settings.frozen else taken_over),",
+        "*taken_over,",
         "components/test_freeze.py::test_a_freeze_comes_in_its_order",
     ),
     Mutant(

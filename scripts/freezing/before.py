@@ -56,8 +56,8 @@ def counts(settings: Settings, before: Before) -> dict[str, int]:
 def _state(site: Site, before: Before) -> Finding:
     stack, document = site.stack.stack, site.checkpoint()
     outputs = leftovers.outputs(document)
-    if outputs.get("standby") is not False:
-        said = f"{stack} was not last deployed as serving: nobody writes there."
+    if not leftovers.took_over(document):
+        said = f"{stack} has not taken over: it does not serve."
         return findings.refused("state", said, "`dr status` says which stack serves.")
     before.frozen = outputs.get("frozen") is True
     before.resumed = bool(leftovers.others_pending(document) or leftovers.find(document))

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from components import naming
 from components.workloads import HEALTH_PATH, writes
 from scripts.promotion import leftovers, public, running, verification
@@ -15,6 +17,10 @@ from scripts.promotion.verification import Look
 
 INVOCATION = "aws:lambda/invocation:Invocation"
 FENCES = "fences-"
+# What a retained database may be that takes no connection (Amazon RDS user guide, "DB instance status").
+DOWN = ("stopped", "inaccessible-encryption-credentials", "inaccessible-encryption-credentials-recoverable")
+LOGINS = ("critical-logins", "standard-logins")
+SUSPENDED = ("DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 SERVICE = "aws:ecs/service:Service"
 SCALED = "ecs:service:DesiredCount"
 
@@ -36,6 +42,7 @@ def of_thaw(site: Site, counts: Mapping[str, int]) -> dict[str, Look]:
     return {
         "state": lambda: _state(site, frozen=False),
         "counts": lambda: _counts(site, counts),
+        "logins": lambda: _logins(site),
         "tasks": lambda: verification.tasks(site),
         "targets": lambda: verification.targets(site),
         "health path": lambda: _health(site, frozen=False),
@@ -95,13 +102,11 @@ def _suspended(site: Site) -> tuple[bool, str]:
         .get_paginator("describe_scalable_targets")
         .paginate(ServiceNamespace="ecs", ResourceIds=list(ids), ScalableDimension=SCALED)
     )
-    targets = [entry for page in pages for entry in page["ScalableTargets"]]
-    free = [
-        ids[entry["ResourceId"]]
-        for entry in targets
-        if not entry.get("SuspendedState", {}).get("DynamicScalingOutSuspended")
-    ]
-    return not free, f"follows the load: {', '.join(free)}" if free else f"{len(targets)} suspended"
+    states = {
+        entry["ResourceId"]: entry.get("SuspendedState", {}) for page in pages for entry in page["ScalableTargets"]
+    }
+    free = [name for id, name in ids.items() if not all(states.get(id, {}).get(how) for how in SUSPENDED)]
+    return not free, f"not suspended: {', '.join(free)}" if free else f"{len(states)} suspended"
 
 
 def _locked(site: Site) -> tuple[bool, str]:
@@ -110,9 +115,39 @@ def _locked(site: Site) -> tuple[bool, str]:
     calls = fences(site)
     for call in calls:
         ok, text = _call(site, call)
+        if not ok and (down := _down(site, call.name.removeprefix(FENCES))):
+            ok, text = True, f"{down}: nobody can write"
         held = held and ok
         told.append(f"{call.name.removeprefix(FENCES)}: {text}")
     return bool(calls) and held, "; ".join(told) or "the state records no fence"
+
+
+def _down(site: Site, generation: str) -> str | None:
+    """What RDS calls a database that takes no connection; None for one that may."""
+    settings = site.settings
+    known = {found.name: settings.database_identifier(found) for found in settings.database.generations}
+    if generation == settings.database.serving or generation not in known:
+        return None
+    try:
+        answer = site.client("rds").describe_db_instances(DBInstanceIdentifier=known[generation])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "DBInstanceNotFound":
+            return "gone"
+        raise
+    status = str(answer["DBInstances"][0]["DBInstanceStatus"])
+    return status if status in DOWN else None
+
+
+def _logins(site: Site) -> tuple[bool, str]:
+    """Every service's own password opens a session: a health path may answer without the database."""
+    calls = [call for call in leftovers.of_type(site.checkpoint(), INVOCATION) if call.name in LOGINS]
+    held, told = True, []
+    for call in calls:
+        event = {**json.loads(call.inputs["input"]), "task": "try"}
+        result, error = _invoke(site, call.inputs["functionName"], json.dumps(event))
+        held = held and error is None
+        told.append(f"{call.name}: {error or ', '.join(result['logged_in'])}")
+    return bool(calls) and held, "; ".join(told) or "the state records no login"
 
 
 def fences(site: Site) -> list[Leftover]:
@@ -121,15 +156,19 @@ def fences(site: Site) -> list[Leftover]:
 
 
 def _call(site: Site, call: Leftover) -> tuple[bool, str]:
-    answer = site.patient_client("lambda").invoke(
-        FunctionName=call.inputs["functionName"], Payload=call.inputs["input"].encode()
-    )
-    result: dict[str, Any] = json.loads(answer["Payload"].read())
-    if answer.get("FunctionError"):
-        return False, str(result.get("errorMessage", result))
+    result, error = _invoke(site, call.inputs["functionName"], call.inputs["input"])
+    if error is not None:
+        return False, error
     told = f"{len(result['locked'])} roles refused ({', '.join(sorted(set(result['refused'].values())))})"
     more = {"sessions ended": result["ended"], "also locked out": result["revoked"], "prepared": result["prepared"]}
     return True, ", ".join([told, *(f"{what}: {found}" for what, found in more.items() if found)])
+
+
+def _invoke(site: Site, function: str, event: str) -> tuple[dict[str, Any], str | None]:
+    """What the function answers, and what it failed with."""
+    answer = site.patient_client("lambda").invoke(FunctionName=function, Payload=event.encode())
+    result: dict[str, Any] = json.loads(answer["Payload"].read())
+    return result, str(result.get("errorMessage", result)) if answer.get("FunctionError") else None
 
 
 def _counts(site: Site, counts: Mapping[str, int]) -> tuple[bool, str]:

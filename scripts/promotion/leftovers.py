@@ -12,9 +12,11 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.witness import TAKEN_OVER
 from scripts.pulumi_cli import split_urn
 
 Document = dict[str, Any]
+MARKER = "aws:s3/bucketObjectv2:BucketObjectv2"
 CREATING, UPDATING = "creating", "updating"
 # AWS never tells it, so the state must not claim to know it: an adopted database still has the password of its copy.
 UNREADABLE = ("password",)
@@ -86,6 +88,11 @@ def outputs(document: Document) -> Mapping[str, Any]:
     """The stack's last outputs."""
     found: Mapping[str, Any] = _stack(document).get("outputs") or {}
     return found
+
+
+def took_over(document: Document) -> bool:
+    """Whether people were sent here: the marker is written behind the gate, outputs of a failed deployment are not."""
+    return any(item.inputs.get("content") == TAKEN_OVER for item in of_type(document, MARKER))
 
 
 def began(document: Document) -> str | None:

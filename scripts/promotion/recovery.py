@@ -78,6 +78,12 @@ class Recovery:
                 [item.name for item in promoted],
             )
 
+    def read_again(self, kinds: tuple[str, ...]) -> None:
+        """Let the state know what all resources of these types are now; regional ones, so it needs no other region."""
+        with continuing():
+            document = self._exported()
+            self._read_again({item.urn for kind in kinds for item in leftovers.of_type(document, kind)})
+
     @property
     def _stack(self) -> str:
         return self._site.stack.stack

@@ -20,6 +20,7 @@ from tests.components.examples import (
     BACKUPS,
     FACTS,
     INSTANCE,
+    LAST_SIGN,
     PROJECT,
     REPLICA,
     ROOT,
@@ -86,6 +87,8 @@ class Program:
         """What `pulumi.run` is handed by the program, with the world outside of it replaced."""
         own = self.settings()
         known = self._facts()
+        if self.frozen:
+            known = replace(known, taken_over_at=LAST_SIGN)
         with (
             patch.object(configuration, "load", lambda: (own, self._secure())),
             patch.object(facts.Reader, "read", lambda _reader: known),

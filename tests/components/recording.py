@@ -98,6 +98,7 @@ class _Outputs(mocks.Mocks):
             "port": 5432,
             "resourceId": f"db-{args.name}",
             "versionId": f"version-of-{args.name}",
+            "result": f"result-of-{args.name}",
             "url": f"https://sqs.af-south-1.amazonaws.com/{ACCOUNT}/{args.inputs.get('name')}",
             "domainValidationOptions": [option],
         }

@@ -1,6 +1,7 @@
 """A freeze is state of the stack: what it changes, in which order, and that a thaw goes the same way back."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 
 from components import guards, live_counts
 from components.dns import HEALTHY
+from components.healthy_targets import HealthyTargetsProvider
 from components.stack_outputs import Outputs
 from components.takeover import frozen_health
 from components.workloads import Count
-from tests.components.examples import FACTS, KENYA, SOUTH_AFRICA, refused, settings, with_copies
+from tests.components.examples import KENYA, LAST_SIGN, SOUTH_AFRICA, refused, settings, with_copies
 from tests.components.program import LIVE, Program
 from tests.components.recording import Recorded, Recording
 
@@ -21,6 +23,7 @@ RETAINED, BOTH_FROZEN = Program(KENYA, False, retained=True), Program(KENYA, Fal
 STANDBY, PROMOTED = Program(SOUTH_AFRICA, True), Program(SOUTH_AFRICA, False)
 RULE, SERVICE, CALL = "aws:lb/listenerRule:ListenerRule", "aws:ecs/service:Service", "aws:lambda/invocation:Invocation"
 TARGET, ALARM = "aws:appautoscaling/target:Target", "aws:cloudwatch/metricAlarm:MetricAlarm"
+GATE = "pulumi-python:dynamic/takeover:HealthyTargets"
 SERVICES = ("crisis-detection", "api-gateway", "sync", "audio-processing", "notifications")
 PREVIEWS = "/.well-known/dr/"
 
@@ -86,16 +89,41 @@ def test_the_answer_is_short_enough_for_a_health_check_and_says_ok_first() -> No
 
 # -- what a freeze changes, and its order ---------------------------------------------------------------------------
 def test_what_a_freeze_changes() -> None:
-    assert changed(SERVING, FROZEN) == {RULE, SERVICE, TARGET, ALARM}
+    assert changed(SERVING, FROZEN) == {RULE, SERVICE, TARGET, ALARM, CALL}
+    turn = [p.recorded().one(CALL, "turns-first").inputs["triggers"] for p in (SERVING, FROZEN)]
+    assert turn == [{"locked": "false"}, {"locked": "true"}]
     before, after = ({r.key for r in p.recorded()} for p in (SERVING, FROZEN))
     assert {name for typ, name in after - before if typ == CALL} == {"fences-first"}
-    # A call that is taken away does nothing, neither does the gate.
-    gone = {(typ, name) for typ, name in before - after}
-    assert gone == {
-        (CALL, "critical-logins"),
-        (CALL, "standard-logins"),
-        ("pulumi-python:dynamic/takeover:HealthyTargets", "takeover-healthy-targets"),
-    }
+    # A call that is taken away does nothing.
+    assert before - after == {(CALL, "critical-logins"), (CALL, "standard-logins")}
+
+
+def test_what_locks_or_opens_is_called_again_whichever_way_the_last_change_was_broken_off() -> None:
+    """A call that failed after the database had done it leaves the state as before; its turn is another one by then."""
+    for program in (SERVING, FROZEN, RETAINED, BOTH_FROZEN):
+        recording = program.recorded()
+        calls = [r for r in recording.of(CALL) if not r.name.startswith("turns-")]
+        serving = "restored" if program.retained else "first"
+        for call in calls:
+            of = call.name.removeprefix("fences-") if call.name.startswith("fences-") else serving
+            assert call.inputs["triggers"]["turn"] == f"result-of-turns-{of}", call.name
+        assert calls
+    for stack in (SERVING, STANDBY):
+        # Made while standing by: a promotion does not wait for one.
+        assert stack.recorded().one(CALL, "turns-first").inputs["triggers"] == {"locked": "false"}
+    moved = {r.name: r.inputs["triggers"]["locked"] for r in RETAINED.recorded().of(CALL) if "turns" in r.name}
+    assert moved == {"turns-first": "true", "turns-restored": "false"}
+
+
+def test_the_gate_knows_of_the_freeze_before_the_page_goes_on_and_counts_again_at_the_thaw() -> None:
+    """Taken away, it would still stand in the state of a freeze that failed, and let the thaw pass without counting."""
+    frozen, serving = (p.recorded().one(GATE, "takeover-healthy-targets").inputs for p in (FROZEN, SERVING))
+    assert (frozen["frozen"], frozen["services"], serving["frozen"]) == (True, [], False)
+    assert "takeover-healthy-targets" in FROZEN.recorded().waits_for("takeover-crisis")
+    provider = HealthyTargetsProvider()
+    assert provider.diff("id", frozen, serving).changes
+    assert provider.diff("id", serving, frozen).changes
+    assert provider.update("id", serving, frozen).outs == frozen, "without a look at AWS"
 
 
 def test_what_writes_runs_nothing_and_nothing_raises_it() -> None:
@@ -115,9 +143,16 @@ def test_a_freeze_comes_in_its_order() -> None:
             "takeover-crisis",
             f"autoscaling-{service}",
             f"services-{service}",
-            "fences-first",
         ]
         ordered(FROZEN.recorded(), chain)
+    for service in SERVICES[:2]:
+        ordered(FROZEN.recorded(), [f"services-{service}", "fences-first"])
+
+
+def test_a_standard_service_that_does_not_stop_leaves_no_database_open() -> None:
+    waits = FROZEN.recorded().waits_for("fences-first")
+    assert not {f"services-{service}" for service in SERVICES[2:]} & waits
+    assert {"takeover-crisis", "standard-logins-sync"} <= waits
 
 
 def test_a_thaw_comes_in_the_reverse_order() -> None:
@@ -139,6 +174,10 @@ def test_a_freeze_waits_for_nothing_that_may_be_broken() -> None:
     assert not [name for name in waits if name.startswith(("monitoring", "cache", "dns"))]
 
 
+def called(program: Program) -> set[str]:
+    return {r.name for r in program.recorded().of(CALL) if not r.name.startswith("turns-")}
+
+
 # -- fences ---------------------------------------------------------------------------------------------------------
 def test_the_fence_names_secrets_and_the_database_itself() -> None:
     call = FROZEN.recorded().one(CALL, "fences-first")
@@ -149,7 +188,7 @@ def test_the_fence_names_secrets_and_the_database_itself() -> None:
         "master": "arn:aws:secrets-database-master",
         "services": [f"arn:aws:secrets-database-{name}" for name in sorted(SERVICES)],
     }
-    assert call.inputs["triggers"] == {"database": "db-database-first"}
+    assert call.inputs["triggers"] == {"database": "db-database-first", "turn": "result-of-turns-first"}
     assert {"network-firewall-function-database-in", "secrets-database-master"} <= FROZEN.recorded().waits_for(
         "fences-first"
     )
@@ -157,7 +196,7 @@ def test_the_fence_names_secrets_and_the_database_itself() -> None:
 
 def test_a_generation_that_does_not_serve_is_always_fenced() -> None:
     recording = RETAINED.recorded()
-    assert {r.name for r in recording.of(CALL)} == {"critical-logins", "standard-logins", "fences-first"}
+    assert called(RETAINED) == {"critical-logins", "standard-logins", "fences-first"}
     fence = recording.one(CALL, "fences-first")
     assert json.loads(fence.inputs["input"])["host"] == "database-first.rds.amazonaws.com"
     # One that cannot be fenced holds up nobody in distress.
@@ -170,7 +209,7 @@ def test_a_generation_that_does_not_serve_is_always_fenced() -> None:
 
 
 def test_while_frozen_every_generation_is_fenced_and_no_role_is_set() -> None:
-    assert {r.name for r in BOTH_FROZEN.recorded().of(CALL)} == {"fences-first", "fences-restored"}
+    assert called(BOTH_FROZEN) == {"fences-first", "fences-restored"}
 
 
 def test_the_fence_of_the_generation_that_was_moved_away_from_is_not_called_again() -> None:
@@ -253,11 +292,21 @@ def test_a_service_that_would_be_new_waits_for_the_thaw() -> None:
 def test_only_a_stack_that_serves_can_be_frozen() -> None:
     assert "frozen: true is for a stack that serves" in refused({("frozen",): True})
     frozen = settings(KENYA, {("frozen",): True})
-    for own in ({}, {"standby": True}):
-        with pytest.raises(pulumi.RunError, match=r"did not leave it serving\. Nothing was changed"):
+    serves = replace(with_copies(), taken_over_at=LAST_SIGN)
+    # Outputs tell what was asked for: a promotion that failed at its gate, or was killed after it.
+    for own in ({}, {"standby": True}, {"standby": False}):
+        with pytest.raises(pulumi.RunError, match=r"it does not serve\. Nothing was changed"):
             guards.decide(frozen, with_copies(), Outputs(KENYA, own), None)
-    assert guards.decide(frozen, with_copies(), Outputs(KENYA, {"standby": False}), None).epoch == 1
-    assert FACTS.copies
+        assert guards.decide(frozen, serves, Outputs(KENYA, own), None).databases
+
+
+def test_a_primary_that_lost_its_place_can_be_frozen_and_not_thawed() -> None:
+    """Half alive, it still writes: fencing it off is what a freeze is for."""
+    own, newer = Outputs(KENYA, {"standby": False, "epoch": 1.0}), Outputs(SOUTH_AFRICA, {"epoch": 2.0})
+    serves = replace(with_copies(), taken_over_at=LAST_SIGN)
+    assert guards.decide(settings(KENYA, {("frozen",): True}), serves, own, newer).epoch == 1
+    with pytest.raises(pulumi.RunError, match="must not serve"):
+        guards.decide(settings(KENYA), serves, own, newer)
 
 
 def test_thaw_counts_name_services_and_numbers() -> None:

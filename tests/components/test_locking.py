@@ -91,6 +91,15 @@ def test_sessions_that_never_end_are_no_success() -> None:
         lock(Master([[4]]))
 
 
+def test_who_may_act_for_the_owner_is_named_with_what_takes_it_away() -> None:
+    class Deputised(Master):
+        def run(self, sql: str, **values: Any) -> list[list[Any]]:
+            return [["deputy", "platform_admin"]] if sql == locking.OWNERS else super().run(sql, **values)
+
+    with pytest.raises(locking.NotLocked, match='as the master: REVOKE "platform_admin" FROM "deputy"'):
+        lock(Deputised())
+
+
 @pytest.mark.parametrize("code", ["08006", "57P03", "53300"])
 def test_a_login_that_fails_for_another_reason_proves_nothing(code: str) -> None:
     """The server restarts, or has no connection left: who knows what it would have said."""

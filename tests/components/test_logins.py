@@ -29,6 +29,7 @@ def recorded(services: Sequence[str], *, database: bool, frozen: bool = False) -
                 database_name="platform",
                 database=endpoint if database else None,
                 database_resource_id="db-ABC" if database else None,
+                turn="turn-1",
                 frozen=frozen,
                 passwords={service: f"pw-{service}" for service in services},
                 secrets={service: f"arn:{service}" for service in services},
@@ -57,6 +58,10 @@ def test_values_and_roles_wait_for_what_the_group_waits_for() -> None:
     recording = recorded(["chat"], database=True)
     assert "takeover" in recording.one(VERSION, "group-chat").dependencies
     assert {"takeover", "function", "group-chat"} <= recording.one(CALL, "group").dependencies
+
+
+def test_the_roles_are_set_again_at_another_turn() -> None:
+    assert recorded(["chat"], database=True).one(CALL, "group").inputs["triggers"]["turn"] == "turn-1"
 
 
 def test_without_a_database_there_are_values_and_no_roles() -> None:

@@ -327,3 +327,11 @@ def test_no_copy_taken_after_the_takeover_is_used() -> None:
     assert (plan.snapshot, plan.backups) == (COPY.identifier, None)
     late = replace(facts, copies=(replace(COPY, original_created_at=LAST_SIGN, key_arn=KEY_ARN),))
     assert "taken after this stack took over (2026-03-02 08:48 UTC)" in refusal(REPLICATING_SERVES, late, SERVED)
+
+
+def test_after_a_takeover_the_newest_copy_of_the_lost_primary_is_no_second_generation() -> None:
+    generations = [{"name": "first", "origin": "newest"}, {"name": "restored", "origin": "newest"}]
+    second = settings(changes={("standby",): False, ("database", "generations"): generations})
+    message = refusal(second, replace(FACTS, instances=(INSTANCE,), taken_over_at=LAST_SIGN), SERVED)
+    assert "took over at 2026-03-02 09:00 UTC" in message
+    assert "an earlier generation (`of`)" in message

@@ -18,9 +18,9 @@ from scripts.promotion.record import Record
 from scripts.promotion.recovery import Recovery
 from scripts.promotion.verification import Check
 from scripts.stack_change import Options
-from tests.scripts.made_up_site import MadeUp, denied, lock, pending, state
+from tests.scripts.made_up_kenya import LIVE, Kenya, described, serving
+from tests.scripts.made_up_site import denied, lock, pending, state
 
-LIVE = {"crisis-detection": 3, "api-gateway": 7, "sync": 2, "audio-processing": 1, "notifications": 1}
 SET = (
     *("config", "set-all", "--path", "--plaintext", "frozen=true", "--plaintext", "thawCounts.crisis-detection=3"),
     *("--plaintext", "thawCounts.api-gateway=7", "--plaintext", "thawCounts.sync=2"),
@@ -31,43 +31,6 @@ UP = ("up", "--stack", "kenya", "--yes")
 HELD = [Check("roles", True, "5 roles refused")]
 FENCE = {"task": "lock"}
 LOCKED = {"locked": ["a", "b"], "refused": {"a": "28000", "b": "28000"}, "ended": 0, "revoked": [], "prepared": []}
-
-
-def described(counts: dict[str, int], running: dict[str, int] | None = None) -> dict[str, Any]:
-    alive = counts if running is None else running
-    entries = [{"serviceName": n, "desiredCount": c, "runningCount": alive[n], "events": []} for n, c in counts.items()]
-    return {"services": entries}
-
-
-def serving(*operations: Any, frozen: bool = False, kept: dict[str, int] | None = None, **resources: Any) -> Any:
-    found = state(*operations, standby=False, resources=resources.get("resources", ()))
-    found["deployment"]["resources"][0]["outputs"] |= {"frozen": frozen, "thawCounts": kept}
-    return found
-
-
-class Kenya(MadeUp):
-    """The stack that serves."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.stack, self.region = self.project.primary, self.project.primary.region
-        self.document = serving()
-        self.cli.said["preview"] = json.dumps({"steps": []})
-        self.answers["ecs.list_services"] = {"serviceArns": ["a"]}
-        self.run(LIVE)
-
-    def run(self, counts: dict[str, int], running: dict[str, int] | None = None) -> None:
-        self.answers["ecs.describe_services"] = described(counts, running)
-
-    def configured(self, *lines: str) -> None:
-        """Add lines to the stack's file."""
-        with self.stack.file.open("a") as file:
-            file.writelines(f"  mental-health-platform:{line}\n" for line in lines)
-
-    def changed(self) -> list[tuple[str, ...]]:
-        """What was done, apart from looking."""
-        looked = [command for command in self.cli.commands if "--config-file" in command]
-        return [c for c in self.cli.commands if c not in looked and c[0] not in ("preview", "stack")]
 
 
 @pytest.fixture
@@ -154,8 +117,10 @@ def test_a_freeze_that_was_taken_back_halfway_still_knows_what_it_had_stopped(si
 
 def test_what_forbids_it_is_said_before_anything_is_changed(site: Kenya) -> None:
     arrangements: list[tuple[Callable[[], Any], type[Exception], str]] = [
-        (lambda: setattr(site, "document", state(standby=True)), RefusedError, "was not last deployed as serving"),
-        (lambda: setattr(site, "document", {}), RefusedError, "was not last deployed as serving"),
+        (lambda: setattr(site, "document", state(standby=True)), RefusedError, "has not taken over"),
+        # A promotion that failed at its gate.
+        (lambda: setattr(site, "document", state(standby=False)), RefusedError, "has not taken over"),
+        (lambda: setattr(site, "document", {}), RefusedError, "has not taken over"),
         (lambda: site.held.append(lock(host="laptop")), LockedError, "on laptop"),
     ]
     for arrange, kind, words in arrangements:
@@ -189,7 +154,11 @@ def test_a_thaw_forgets_the_counts_once_they_are_restored(site: Kenya, capsys: p
     frozen(site)
     freeze.Thaw(site, options(as_json=True)).apply()
     rm = ("config", "rm", "thawCounts", "--stack", "kenya")
-    assert site.changed() == [("config", "set", "frozen", "false", "--stack", "kenya"), UP, rm]
+    thawed = (
+        *("config", "set-all", "--path", "--plaintext", "frozen=false", "--plaintext", "thawCounts.api-gateway=7"),
+        *("--plaintext", "thawCounts.notifications=1", "--plaintext", "thawCounts.sync=2", "--stack", "kenya"),
+    )
+    assert site.changed() == [thawed, UP, rm], "also what only the outputs held"
     told = json.loads(capsys.readouterr().out)
     assert told["counts"] == {"api-gateway": 7, "sync": 2, "notifications": 1}
 
@@ -244,7 +213,7 @@ def all_is_frozen(site: Kenya, monkeypatch: pytest.MonkeyPatch) -> None:
     site.document = serving(frozen=True, resources=(invocation(),))
     site.run(dict.fromkeys(LIVE, 0))
     cluster = "service/mental-health-platform-kenya-cluster"
-    suspended = {"DynamicScalingOutSuspended": True}
+    suspended = {"DynamicScalingOutSuspended": True, "ScheduledScalingSuspended": True}
     site.answers["application-autoscaling.describe_scalable_targets"] = {
         "ScalableTargets": [{"ResourceId": f"{cluster}/{name}", "SuspendedState": dict(suspended)} for name in LIVE]
     }
@@ -275,6 +244,15 @@ def scales(site: Kenya, _: pytest.MonkeyPatch) -> None:
     targets[0]["SuspendedState"]["DynamicScalingOutSuspended"] = False
 
 
+def scales_by_the_clock(site: Kenya, _: pytest.MonkeyPatch) -> None:
+    targets = site.answers["application-autoscaling.describe_scalable_targets"]["ScalableTargets"]
+    targets[0]["SuspendedState"]["ScheduledScalingSuspended"] = False
+
+
+def has_no_target(site: Kenya, _: pytest.MonkeyPatch) -> None:
+    site.answers["application-autoscaling.describe_scalable_targets"]["ScalableTargets"].pop()
+
+
 def still_open(site: Kenya, _: pytest.MonkeyPatch) -> None:
     error = {"errorMessage": "api_gateway still logs in", "errorType": "NotLocked"}
     site.answers["lambda.invoke"] = lambda **_: {"FunctionError": "Unhandled", "Payload": Payload(error)}
@@ -297,6 +275,8 @@ SERVED = public.Answer(200, '{"status": "ok", "region": "eu-west-1"}')
         (lambda site, _: site.run(dict.fromkeys(LIVE, 0), {**dict.fromkeys(LIVE, 0), "sync": 1}), "tasks"),
         (lambda site, _: site.run({"sync": 0}), "tasks"),
         (scales, "autoscaling"),
+        (scales_by_the_clock, "autoscaling"),
+        (has_no_target, "autoscaling"),
         (still_open, "roles"),
         (lambda site, _: setattr(site, "document", serving(frozen=True)), "roles"),
     ],
@@ -307,6 +287,56 @@ def test_each_thing_that_does_not_hold_is_named(
     all_is_frozen(site, monkeypatch)
     arrange(site, monkeypatch)
     assert broken(site) == [name]
+
+
+@pytest.mark.parametrize(("status", "held"), [("stopped", True), ("available", False)])
+def test_a_retained_database_that_is_stopped_is_locked_enough(
+    site: Kenya, monkeypatch: pytest.MonkeyPatch, status: str, held: bool
+) -> None:
+    all_is_frozen(site, monkeypatch)
+    text = site.stack.file.read_text().replace("serving: first\n", "serving: restored\n")
+    second = "origin: empty\n      - name: restored\n        origin: newest\n"
+    site.stack.file.write_text(text.replace("origin: empty\n", second))
+    still_open(site, monkeypatch)
+    site.answers["rds.describe_db_instances"] = {"DBInstances": [{"DBInstanceStatus": status}]}
+    assert checks.of_freeze(site)["roles"]()[0] is held
+
+
+def logins(name: str) -> dict[str, Any]:
+    inputs = {"functionName": "database-roles", "input": json.dumps({"task": "roles", "services": [name]})}
+    return {**invocation(), "urn": invocation()["urn"].replace("fences-first", name), "inputs": inputs}
+
+
+def test_a_thaw_is_complete_when_every_service_logs_in(site: Kenya) -> None:
+    look = checks.of_thaw(site, {})["logins"]
+    assert look() == (False, "the state records no login")
+    site.document = serving(resources=(logins("critical-logins"), logins("standard-logins"), invocation()))
+    site.answers["lambda.invoke"] = lambda **_: {"Payload": Payload({"logged_in": ["sync"]})}
+    assert look() == (True, "critical-logins: sync; standard-logins: sync")
+    asked = [json.loads(given["Payload"]) for name, given in site.calls if name == "lambda.invoke"]
+    assert asked == [{"task": "try", "services": [group]} for group in ("critical-logins", "standard-logins")]
+    error = {"errorMessage": "role is not permitted to log in", "errorType": "DatabaseError"}
+    site.answers["lambda.invoke"] = lambda **_: {"FunctionError": "Unhandled", "Payload": Payload(error)}
+    assert not look()[0]
+
+
+def test_what_a_hand_changed_meanwhile_is_read_again_before_it_is_deployed(site: Kenya) -> None:
+    site.document = serving(frozen=True, resources=(service("sync", 0), invocation()))
+    site.configured("frozen: true")
+    freeze.Freeze(site, options()).apply()
+    refresh, up = site.changed()
+    assert refresh[:5] == ("refresh", "--stack", "kenya", "--target", service("sync", 0)["urn"])
+    assert up == UP
+
+
+def test_a_stack_that_somebody_else_deploys_keeps_its_file(site: Kenya, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(_: Recovery) -> None:
+        raise LockedError("somebody deploys", "wait")
+
+    monkeypatch.setattr(Recovery, "run", locked)
+    with pytest.raises(LockedError):
+        freeze.Freeze(site, options()).apply()
+    assert site.changed() == []
 
 
 def service(name: str, tasks: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
@@ -54,13 +55,17 @@ class Role:
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """Entry point. `task` is `roles` or `lock` (from the program) or `warm` (from the schedule).
+    """Entry point. `task` is `roles`, `lock` or `turn` (from the program) or `warm` (from the schedule).
 
-    `master` and `services` are names or ARNs of secrets, `owner` is the role that owns the schema. What is locked is
-    the database at `host` and `port`, which need not be the one that the secrets lead to.
+    A turn asks nobody anything, its token is never the same twice; `try` (from the verification of a thaw) logs in as
+    each service and changes nothing. `master` and `services` are names or ARNs of secrets, `owner` is the role that
+    owns the schema. What is locked is the database at `host` and `port`, which need not be the one that the secrets
+    lead to.
 
     Raises what the database or Secrets Manager answered; the caller sees it, without any password.
     """
+    if event["task"] == "turn":
+        return {"task": "turn", "token": str(uuid4())}
     client = boto3.client("secretsmanager", config=CALLS)
     master = _login(client, event["master"])
     match event["task"]:
@@ -69,12 +74,14 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         case "roles":
             services = [_login(client, secret) for secret in event["services"]]
             result = _apply(master, services, event["owner"])
+        case "try":
+            result = _try([_login(client, secret) for secret in event["services"]])
         case "lock":
             here = {"host": event["host"], "port": int(event["port"])}
             services = [replace(_login(client, secret), **here) for secret in event["services"]]
             result = _lock(replace(master, **here), services)
         case other:
-            raise ValueError(f"unknown task {other!r}; known: lock, roles, warm")
+            raise ValueError(f"unknown task {other!r}; known: lock, roles, try, turn, warm")
     print(json.dumps(result))
     return result
 
@@ -88,6 +95,14 @@ def _warm(master: Login) -> dict[str, Any]:
     finally:
         connection.close()
     return {"task": "warm", "database": "answers", "version": version}
+
+
+def _try(services: Iterable[Login]) -> dict[str, Any]:
+    names = []
+    for login in services:
+        _open(login).close()
+        names.append(login.username)
+    return {"task": "try", "logged_in": names}
 
 
 def _apply(master: Login, services: Iterable[Login], owner: str | None) -> dict[str, Any]:

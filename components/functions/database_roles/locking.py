@@ -1,7 +1,8 @@
 """Takes the application's roles every way into a database, and proves it. What undoes it is the task `roles`.
 
 A setting of a session or a role would not do: the client overrides `default_transaction_read_only`. So nobody but the
-master may begin a session any more, and the sessions that there are end, whatever they are in the middle of.
+master may begin a session any more, and the sessions that there are end, the master's own among them, whatever they
+are in the middle of.
 """
 
 import time
@@ -18,15 +19,14 @@ PATIENCE_SECONDS = 30.0
 LOOK_EVERY = 0.1
 # What PostgreSQL says to a session that is refused: not permitted to log in, another password, no right to connect.
 REFUSALS = ("28000", "28P01", "42501")
-# An open transaction holds the entry of a role: lock not available, tuple concurrently updated.
-BUSY = ("55P03", "XX000")
+# An open transaction holds the entry of a role: lock not available, tuple concurrently updated, deadlock.
+BUSY = ("55P03", "XX000", "40P01")
 
 SESSIONS = """
 SELECT pid FROM pg_stat_activity AS session
- WHERE backend_type = 'client backend'
-   AND usesysid <> (SELECT oid FROM pg_roles WHERE rolname = current_user)
+ WHERE backend_type <> 'walsender' AND pid <> pg_backend_pid()
    AND NOT EXISTS (SELECT FROM pg_roles WHERE oid = session.usesysid AND rolsuper)
-   AND (datname = current_database()
+   AND (datname = current_database() OR usesysid = (SELECT oid FROM pg_roles WHERE rolname = current_user)
         OR usesysid IN (SELECT oid FROM pg_roles WHERE rolname::text = ANY(CAST(:roles AS text[]))))
 """
 # Everybody who was given the right to connect, but for who owns the database: the master, as whom this runs.
@@ -37,6 +37,16 @@ SELECT DISTINCT holder.rolname::text
   JOIN pg_roles AS holder ON holder.oid = entry.grantee
  WHERE base.datname = current_database() AND entry.privilege_type = 'CONNECT'
    AND holder.oid <> base.datdba AND NOT holder.rolsuper AND holder.rolname <> current_user
+ ORDER BY 1
+"""
+# Whoever may act for the owner of the database lets everybody in again, also from another database.
+OWNERS = """
+SELECT member.rolname::text, owner.rolname::text
+  FROM pg_database AS base
+  JOIN pg_roles AS owner ON owner.oid = base.datdba
+  JOIN pg_roles AS member ON pg_has_role(member.oid, owner.oid, 'MEMBER')
+ WHERE base.datname = current_database() AND member.oid <> owner.oid
+   AND member.rolcanlogin AND NOT member.rolsuper AND member.rolname <> current_user
  ORDER BY 1
 """
 STILL_OPEN = """
@@ -95,10 +105,16 @@ def lock(
         if revoked is not None:
             break
         if clock() > deadline:
-            raise NotLocked("the roles' entries stay busy, although the sessions that hold them are ended again")
+            raise NotLocked(
+                "the roles' entries stay busy: what holds them is no session that this may end, see "
+                "pg_locks and pg_prepared_xacts"
+            )
         sleep(LOOK_EVERY)
     ended += _until_quiet(master, roles, deadline, clock, sleep)
     refused = {role: _refusal(role, logins[role], deadline, clock, sleep) for role in roles}
+    if owners := master.run(OWNERS):
+        revoke = "; ".join(f"REVOKE {identifier(owner)} FROM {identifier(member)}" for member, owner in owners)
+        raise NotLocked(f"these roles may act for the database's owner and open it again; as the master: {revoke}")
     if still := [name for (name,) in master.run(STILL_OPEN, roles=roles)]:
         raise NotLocked(f"these roles may still log in: {', '.join(still)}")
     return Locked(
