@@ -177,7 +177,7 @@ async def main() -> None:
             database_name=settings.database.name,
             database=database.endpoint,
             database_resource_id=database.serving.resource_id if database.serving else None,
-            turn=turns.get(settings.database.serving),
+            turn=turns[settings.database.serving],
             frozen=settings.frozen,
             passwords={service: secure.database_passwords[service] for service in services},
             secrets=region_secrets.database_arns,

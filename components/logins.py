@@ -30,7 +30,7 @@ class LoginsArgs:
     database_name: str
     database: DatabaseEndpoint | None
     database_resource_id: pulumi.Input[str] | None
-    turn: pulumi.Input[str] | None
+    turn: pulumi.Input[str]
     frozen: bool
     passwords: Mapping[str, pulumi.Input[str]]
     secrets: Mapping[str, pulumi.Input[str]]
@@ -71,7 +71,7 @@ class Logins(pulumi.ComponentResource):
         self,
         versions: Mapping[str, aws.secretsmanager.SecretVersion],
         database: pulumi.Input[str],
-        turn: pulumi.Input[str] | None,
+        turn: pulumi.Input[str],
     ) -> aws.lambda_.Invocation:
         args = self._args
         passwords = {service: version.version_id for service, version in versions.items()}

@@ -530,7 +530,7 @@ def test_counts_of_nothing_that_do_not_last_are_not_believed(site: MadeUp, sqs: 
 def test_an_earlier_move_that_is_still_listed_as_the_newest_is_not_taken_for_ours(site: MadeUp, sqs: Sqs) -> None:
     sqs.dead = [GOOD, GOOD]
     earlier = task("CANCELLED", 7, StartedTimestamp=at(-1440))
-    ours = {"StartedTimestamp": at(1)}
+    ours: dict[str, Any] = {"StartedTimestamp": at(1)}
     sqs.moves = [earlier, earlier, task("RUNNING", 0, **ours), task(moved=2, **ours)]
     command(site).apply()
     assert written(site)[0]["moved"] == 2
@@ -559,7 +559,7 @@ def test_a_move_to_elsewhere_that_somebody_began_a_moment_ago_is_not_followed(si
 
 
 def test_what_a_killed_run_kept_aside_is_waited_for_after_its_move_has_ended(site: MadeUp, sqs: Sqs) -> None:
-    whole = {"ApproximateNumberOfMessagesToMove": 6000, "MaxNumberOfMessagesPerSecond": 10}
+    whole: dict[str, Any] = {"ApproximateNumberOfMessagesToMove": 6000, "MaxNumberOfMessagesPerSecond": 10}
     sqs.moves = [task(moved=6000, **whole)]
     sqs.dead, sqs.hidden = [KEYLESS], [1] * 12  # minutes
     with pytest.raises(ChecksFailedError, match=r"1 dead letters could not be replayed \(1 × it has no key\)\.$"):
