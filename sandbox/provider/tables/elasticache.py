@@ -154,7 +154,7 @@ REPLICATION_GROUP: Final = Resource(
         update("authToken authTokenUpdateStrategy", _rotate),
     ),
     tags=_TAGS,
-    missing=("ReplicationGroupNotFoundFault",),
+    missing=("ReplicationGroupNotFoundFault", "CacheClusterNotFound"),  # its nodes may be gone a moment before
     ready=_ready,
     wait_gone=True,
     changing=("memberClusters", "engineVersionActual"),
