@@ -14,7 +14,16 @@ sys.path.insert(0, config.require("checkout"))
 from components import live_counts, stack_outputs  # noqa: E402 (found only now)
 
 STANDBY = config.get_bool("standby") or False
-SPEC = SimpleNamespace(name="web", desired_count=2, standby_count=0, min_count=2, max_count=8)
+SPEC = SimpleNamespace(
+    name="web",
+    desired_count=2,
+    standby_count=0,
+    min_count=2,
+    max_count=8,
+    needs_database=False,
+    queue="none",
+    audio="none",
+)
 SETTINGS: Any = SimpleNamespace(
     standby=STANDBY, region="eu-west-1", short_name="counts", services=[SPEC], frozen=False, thaw_counts={}
 )
