@@ -82,7 +82,7 @@ class Footprint:
         pids = {pid for pid in descendants(owner) if pid != owner}
         self.processes = {pid: start_time(pid) for pid in pids}
         self.memory = shared_memory(pids)
-        names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids]
+        names = [comm.read_text().strip() for pid in pids if (comm := Path(f"/proc/{pid}/comm")).exists()]
         assert names.count("postgres") > 3, f"PostgreSQL and its helpers, not {names}"
         assert self.memory
 
