@@ -6,11 +6,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
 
-from sandbox.supervisor import CHECKOUT, Sandbox
+from sandbox.supervisor import CHECKOUT, STATE_BUCKET, Sandbox
 from scripts.pulumi_cli import PulumiCli
 
 REGION = "eu-west-1"
@@ -28,7 +29,7 @@ runtime:
 
 @dataclass
 class Site:
-    """A sandbox and a stack in it, on a state in files."""
+    """A sandbox and a stack in it, whose state lies in S3 as the platform's does."""
 
     sandbox: Sandbox
     pulumi: PulumiCli
@@ -48,29 +49,35 @@ class Site:
         self.sandbox.control("POST", "load", region=REGION, service="web", tasks=tasks)
 
     def count(self) -> int:
-        ecs = boto3.client(
-            "ecs",
-            region_name=REGION,
-            endpoint_url=f"http://127.0.0.1:{self.sandbox.port}",
-            aws_access_key_id="OPERATOR",
-            aws_secret_access_key="fake",
-        )
         cluster = "mental-health-platform-counts-cluster"
-        return int(ecs.describe_services(cluster=cluster, services=["web"])["services"][0]["desiredCount"])
+        services = client(self.sandbox, "ecs").describe_services(cluster=cluster, services=["web"])["services"]
+        return int(services[0]["desiredCount"])
+
+
+def client(sandbox: Sandbox, service: str) -> Any:
+    endpoint = f"http://127.0.0.1:{sandbox.port}"
+    return boto3.client(
+        service,
+        region_name=REGION,
+        endpoint_url=endpoint,
+        aws_access_key_id="OPERATOR",
+        aws_secret_access_key="fake",
+    )
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    project, state = tmp_path / "project", tmp_path / "state"
+    project = tmp_path / "project"
     project.mkdir()
-    state.mkdir()
     shutil.copy(PROGRAM, project / "__main__.py")
     (project / "Pulumi.yaml").write_text(PROJECT)
     with Sandbox(speed=600.0) as sandbox:
+        # Not in files: the program reads its own stack's state while the engine writes it, and finds a file empty then.
+        client(sandbox, "s3").create_bucket(
+            Bucket=STATE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
         environment = {
             **sandbox.process_env(),
-            # Without `metadata=skip`, a reader finds the file of a checkpoint's attributes empty while it is written.
-            "PULUMI_BACKEND_URL": f"file://{state}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "of-the-test",
         }
         site = Site(sandbox, PulumiCli(project, environment))
