@@ -27,7 +27,7 @@ def of_freeze(site: Site) -> dict[str, Look]:
         "health path": lambda: _health(site, frozen=True),
         "tasks": lambda: _stopped(site),
         "autoscaling": lambda: _suspended(site),
-        "roles": lambda: _locked(site),
+        "roles": lambda: locked(site),
     }
 
 
@@ -100,7 +100,7 @@ def _suspended(site: Site) -> tuple[bool, str]:
     return not free, f"follows the load: {', '.join(free)}" if free else f"{len(targets)} suspended"
 
 
-def _locked(site: Site) -> tuple[bool, str]:
+def locked(site: Site) -> tuple[bool, str]:
     """Called again, inside of the network: it locks what was unlocked since, and tries every role's own password."""
     held, told = True, []
     calls = fences(site)
