@@ -1,4 +1,4 @@
-"""A changed setting of a stack, deployed: what `dr promote`, `dr freeze` and `dr thaw` have in common.
+"""A changed setting of a stack, deployed: what `dr promote`, `dr freeze`, `dr thaw` and `dr restore` have in common.
 
 Look, show the plan, let somebody type the stack's name, change the stack's file, plain `pulumi up`, verify, write down.
 Running it again after whatever ended it continues.
@@ -202,6 +202,7 @@ class StackChange(ABC):
         """Change the stack's file, as a person would."""
         console.step(f"pulumi config {' '.join(change)} -s {self.stack}")
         self.site.cli.run("config", *change, "--stack", self.stack)
+        self.site.reread()
 
     def up(self, record: Record, steps: Steps) -> None:
         """Plain `pulumi up`, with its progress. Raises PulumiError, or SystemExit when it was interrupted."""

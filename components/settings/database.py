@@ -66,6 +66,26 @@ class GenerationSettings(Frozen):
         return origin
 
 
+class RestoringSettings(Frozen):
+    """A restore that is under way: what `dr restore database` continues. The program itself makes nothing of it."""
+
+    generation: Slug = Field(
+        description="The generation that a restore which is under way brings in; `dr restore database` writes "
+        "`restoring` and removes it at its end"
+    )
+    damage_from: (
+        Annotated[
+            str,
+            Field(pattern=rf"^{_TIME}$"),
+            Form('a time in quotes, to the second and with its zone, such as `"2026-03-02T09:14:30+03:00"`'),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="What is later than this is damaged: such snapshots and copies are marked unusable at the end",
+    )
+
+
 class DatabaseSettings(Frozen):
     """The databases of a stack: what they have in common, and each of them."""
 
@@ -114,6 +134,7 @@ class DatabaseSettings(Frozen):
     generations: tuple[GenerationSettings, ...] = Field(
         min_length=1, description="The databases by distinct names, in the order they were made"
     )
+    restoring: RestoringSettings | None = None
     rpo_minutes: Annotated[int, Unit("minutes")] = Field(
         default=60,
         ge=1,
@@ -132,6 +153,15 @@ class DatabaseSettings(Frozen):
         names = [generation.name for generation in self.generations]
         if len(set(names)) != len(names):
             raise ValueError(f"generations need distinct names, these are {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _restoring_one_of_them(self) -> Self:
+        names = [generation.name for generation in self.generations]
+        if self.restoring is not None and self.restoring.generation not in names:
+            raise ValueError(
+                f"restoring: {self.restoring.generation} names no generation; allowed: {', '.join(names)}, or absent"
+            )
         return self
 
     @model_validator(mode="after")

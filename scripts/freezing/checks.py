@@ -33,7 +33,7 @@ def of_freeze(site: Site) -> dict[str, Look]:
         "health path": lambda: _health(site, frozen=True),
         "tasks": lambda: _stopped(site),
         "autoscaling": lambda: _suspended(site),
-        "roles": lambda: _locked(site),
+        "roles": lambda: locked(site),
     }
 
 
@@ -109,7 +109,7 @@ def _suspended(site: Site) -> tuple[bool, str]:
     return not free, f"not suspended: {', '.join(free)}" if free else f"{len(states)} suspended"
 
 
-def _locked(site: Site) -> tuple[bool, str]:
+def locked(site: Site) -> tuple[bool, str]:
     """Called again, inside of the network: it locks what was unlocked since, and tries every role's own password."""
     held, told = True, []
     calls = fences(site)

@@ -57,7 +57,7 @@ class Site:
 def client(sandbox: Sandbox, service: str) -> Any:
     endpoint = f"http://127.0.0.1:{sandbox.port}"
     return boto3.client(
-        service,
+        service,  # type: ignore[call-overload]
         region_name=REGION,
         endpoint_url=endpoint,
         aws_access_key_id="OPERATOR",
