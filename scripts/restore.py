@@ -32,6 +32,7 @@ from scripts.promotion.record import Record
 from scripts.promotion.recovery import Recovery
 from scripts.promotion.site import Site
 from scripts.restoring import checks, marking, steps, target
+from scripts.restoring.inspection import Inspection
 from scripts.restoring.marking import Marked
 from scripts.restoring.moment import said, written
 from scripts.restoring.target import Target, Wanted
@@ -72,6 +73,7 @@ class Restore(StackChange):
         self.target: Target | None = None
         self.marked = Marked()
         self.gap: dict[str, Any] | None = None
+        self.inspection: Inspection | None = None  # of the new database, before it serves
         self._estate = estate
         self._wanted = wanted
         self._now = datetime.now(UTC)  # by AWS's clock, once it was asked
@@ -199,7 +201,12 @@ class Restore(StackChange):
                 self.configure(*change)
         self._up(record, steps.restore(), steps.restore_estimate())
         console.step(f"Verifying {chosen.identifier}, which nobody can write to", "up to 5 min")
-        self._judge(record, checks.before_serving(self.site, chosen))
+        inspection = Inspection(self.site, chosen.identifier, self.site.settings.serving_identifier, chosen.at)
+        self.inspection = inspection
+        try:
+            self._judge(record, checks.before_serving(self.site, chosen, inspection))
+        finally:
+            inspection.tell(record)
         return chosen
 
     def _chosen_again(self) -> Target:
@@ -318,4 +325,5 @@ class Restore(StackChange):
             "marked_unusable": self.marked.names,
             "not_marked": self.marked.silent,
             "rpo_gap": self.gap,
+            "inspection": None if self.inspection is None else self.inspection.as_json(),
         }

@@ -144,7 +144,7 @@ def _logins(site: Site) -> tuple[bool, str]:
     held, told = True, []
     for call in calls:
         event = {**json.loads(call.inputs["input"]), "task": "try"}
-        result, error = _invoke(site, call.inputs["functionName"], json.dumps(event))
+        result, error = invoke(site, call.inputs["functionName"], json.dumps(event))
         held = held and error is None
         told.append(f"{call.name}: {error or ', '.join(result['logged_in'])}")
     return bool(calls) and held, "; ".join(told) or "the state records no login"
@@ -156,7 +156,7 @@ def fences(site: Site) -> list[Leftover]:
 
 
 def _call(site: Site, call: Leftover) -> tuple[bool, str]:
-    result, error = _invoke(site, call.inputs["functionName"], call.inputs["input"])
+    result, error = invoke(site, call.inputs["functionName"], call.inputs["input"])
     if error is not None:
         return False, error
     told = f"{len(result['locked'])} roles refused ({', '.join(sorted(set(result['refused'].values())))})"
@@ -164,7 +164,7 @@ def _call(site: Site, call: Leftover) -> tuple[bool, str]:
     return True, ", ".join([told, *(f"{what}: {found}" for what, found in more.items() if found)])
 
 
-def _invoke(site: Site, function: str, event: str) -> tuple[dict[str, Any], str | None]:
+def invoke(site: Site, function: str, event: str) -> tuple[dict[str, Any], str | None]:
     """What the function answers, and what it failed with."""
     answer = site.patient_client("lambda").invoke(FunctionName=function, Payload=event.encode())
     result: dict[str, Any] = json.loads(answer["Payload"].read())

@@ -12,12 +12,17 @@ from scripts.promotion.adoption import USABLE
 from scripts.promotion.site import Site
 from scripts.promotion.verification import Look
 from scripts.pulumi_cli import changes_in_preview
+from scripts.restoring.inspection import Inspection
 from scripts.restoring.target import Target
 
 
-def before_serving(site: Site, target: Target) -> dict[str, Look]:
+def before_serving(site: Site, target: Target, inspection: Inspection) -> dict[str, Look]:
     """What must hold of the new database before anybody is let in, and of the freeze around it."""
-    return {**freezing.of_freeze(site), "restored": lambda: _instance(site, target)}
+    return {
+        **freezing.of_freeze(site),
+        "restored": lambda: _instance(site, target),
+        "inspected": inspection.look,
+    }
 
 
 def afterwards(site: Site) -> dict[str, Look]:
@@ -30,7 +35,7 @@ def afterwards(site: Site) -> dict[str, Look]:
 
 
 def _instance(site: Site, target: Target) -> tuple[bool, str]:
-    """The instance as AWS describes it. That it takes the master's password over TLS, the check of the roles shows."""
+    """The instance as AWS describes it."""
     found = site.instance(target.identifier)
     if found is None:
         return False, f"{target.identifier} does not exist"

@@ -17,6 +17,7 @@ from scripts.errors import (
     RefusedError,
 )
 from scripts.restoring import checks, marking, target
+from scripts.restoring.inspection import Inspection
 from scripts.restoring.moment import written
 from scripts.restoring.target import Wanted
 from scripts.snapshots import model
@@ -182,7 +183,8 @@ def test_the_restored_instance_is_judged(sites: tuple[Serving, MadeUp], changes:
     site, _ = sites
     chosen = target.choose(site, Wanted(at=AT), NOW)
     site.databases[RESTORED] = {**GOOD, **changes}
-    held, told = checks.before_serving(site, chosen)["restored"]()
+    inspection = Inspection(site, RESTORED, FIRST, AT)
+    held, told = checks.before_serving(site, chosen, inspection)["restored"]()
     assert (held, words in told) == (not changes, True), told
 
 
