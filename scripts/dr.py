@@ -280,6 +280,20 @@ def rehearse_faults(
     task.run(seed, only or [], speed)
 
 
+@rehearse.command("kills")
+def rehearse_kills(speed: FaultSpeed = FAULT_SPEED) -> None:
+    """Kill a restore of the database with -9 inside every AWS call that it makes, once per phase; each time the same
+    command continues. About 40 minutes.
+
+    Exit 0 only if it comes to its end with one restore and every row. The calls are in build/rehearsals/…/result.json.
+
+    Example:  dr rehearse kills
+    """
+    from scripts import rehearse_kills as task
+
+    task.run(speed)
+
+
 @app.command()
 def bench(
     names: Annotated[list[Benchmark] | None, typer.Argument(help="What to measure; everything if left out.")] = None,

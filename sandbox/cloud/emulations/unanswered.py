@@ -1,8 +1,8 @@
 """A call that AWS carries out, and whose answer never arrives: what somebody meets who is killed in the middle of it.
 
-POST /_sandbox/faults {"kind": "unanswered", "region", "principal", "known": ["rds:ModifyDBInstance", …]}: the first call
-of the principal that changes something, other than those known, is carried out and counted; its answer waits until the
-fault is taken away. GET /_sandbox/held tells which call that is.
+POST /_sandbox/faults {"kind": "unanswered", "region", "principal", "known": ["rds:ModifyDBInstance", …]}: the first
+call of the principal that changes something, other than those known, is carried out and counted; its answer waits until
+the fault is taken away. GET /_sandbox/held tells which call that is.
 """
 
 from __future__ import annotations
