@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from sandbox.clock import DEFAULT_SPEED
-from scripts import console, freeze_cli, replay_cli, restore_cli, snapshot_cli
+from scripts import console, database_cli, freeze_cli, replay_cli, restore_cli, snapshot_cli
 from scripts.benchmarks.names import Benchmark
 from scripts.errors import DrError, SandboxError
 from scripts.rehearsal.faults import Fault
@@ -56,6 +56,7 @@ app.add_typer(rehearse, name="rehearse")
 app.add_typer(snapshot_cli.app, name="snapshot")
 app.add_typer(replay_cli.app, name="replay")
 app.add_typer(restore_cli.app, name="restore")
+app.add_typer(database_cli.app, name="database")
 
 Speed = Annotated[float, typer.Option(min=1.0, max=120.0, help="Modelled time passes this many times faster.")]
 FAULT_SPEED = 60.0
