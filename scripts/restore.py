@@ -120,7 +120,8 @@ class Restore(StackChange):
         settings = self.site.settings
         restoring = settings.database.restoring
         new = None if restoring is None else restoring.generation
-        return [settings.database_identifier(g) for g in settings.database.generations if g.name != new]
+        kept = [g for g in settings.database.generations if g.name != new and not g.released]
+        return [settings.database_identifier(generation) for generation in kept]
 
     def _left(self, chosen: Target) -> list[str]:
         """The steps that are not done yet, by the stack's file."""

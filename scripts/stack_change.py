@@ -189,13 +189,18 @@ class StackChange(ABC):
         self.changing = True
         self.carry_out(record)
 
+    @property
+    def name_to_type(self) -> str:
+        """What the change is about."""
+        return self.stack
+
     def _confirm(self) -> None:
         typed = self.options.confirm
         if typed is None and self.options.interactive:
-            typed = console.err.input(f"Type [bold]{self.stack}[/] to {self.question}: ").strip()
-        if typed != self.stack:
+            typed = console.err.input(f"Type [bold]{self.name_to_type}[/] to {self.question}: ").strip()
+        if typed != self.name_to_type:
             raise NotConfirmedError(
-                "Not confirmed: nothing was changed.", f"Type {self.stack}, or --confirm {self.stack}."
+                "Not confirmed: nothing was changed.", f"Type {self.name_to_type}, or --confirm {self.name_to_type}."
             )
 
     def configure(self, *change: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from components.settings.base import Form, Frozen, Slug, Unit
+from components.settings.base import Flag, Form, Frozen, Slug, Unit
 from components.settings.windows import check_apart, daily_window, weekly_window
 
 _SNAPSHOT = r"[A-Za-z][A-Za-z0-9:-]*"
@@ -48,6 +48,12 @@ class GenerationSettings(Frozen):
         default=None,
         description="The database's own name, if not `<platform>-<short name>-rds` (first) or that with the "
         "generation's name (later ones)",
+    )
+    released: Flag = Field(
+        default=False,
+        description="`true`: given up, or about to be. It stays listed, so that the others keep their names and `of` "
+        "keeps its meaning; its database goes in two deployments. `dr database release` sets it, behind a final "
+        "snapshot",
     )
 
     @property
@@ -162,6 +168,19 @@ class DatabaseSettings(Frozen):
             raise ValueError(
                 f"restoring: {self.restoring.generation} names no generation; allowed: {', '.join(names)}, or absent"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _released_ones_serve_nobody(self) -> Self:
+        used = {self.serving: "serving"}
+        if self.restoring is not None:
+            used[self.restoring.generation] = "restoring.generation"
+        for generation in self.generations:
+            if generation.released and generation.name in used:
+                raise ValueError(
+                    f"generations: {generation.name} is released: true, but {used[generation.name]} names it; leave "
+                    "released out, or let another generation serve"
+                )
         return self
 
     @model_validator(mode="after")

@@ -109,10 +109,13 @@ def _suspended(site: Site) -> tuple[bool, str]:
     return not free, f"not suspended: {', '.join(free)}" if free else f"{len(states)} suspended"
 
 
-def locked(site: Site) -> tuple[bool, str]:
-    """Called again, inside of the network: it locks what was unlocked since, and tries every role's own password."""
+def locked(site: Site, generation: str | None = None) -> tuple[bool, str]:
+    """Called again, inside of the network: it locks what was unlocked since, and tries every role's own password.
+
+    Of all databases that are locked, or of one generation's.
+    """
     held, told = True, []
-    calls = fences(site)
+    calls = [call for call in fences(site) if generation is None or call.name == f"{FENCES}{generation}"]
     for call in calls:
         ok, text = _call(site, call)
         if not ok and (down := _down(site, call.name.removeprefix(FENCES))):

@@ -30,7 +30,7 @@ def afterwards(site: Site) -> dict[str, Look]:
     return {
         "database": lambda: verification.database(site),
         "retained": lambda: freezing.locked(site),
-        "preview": lambda: _preview(site),
+        "preview": lambda: preview(site),
     }
 
 
@@ -66,7 +66,7 @@ def _faults(site: Site, target: Target, found: Mapping[str, Any]) -> list[str]:
     return [fault for fault, holds in judged.items() if not holds]
 
 
-def _preview(site: Site) -> tuple[bool, str]:
+def preview(site: Site) -> tuple[bool, str]:
     """Another deployment would change nothing."""
     outcome = site.cli.run("preview", "--json", "--stack", site.stack.stack, check=False)
     if not outcome.ok:
