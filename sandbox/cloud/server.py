@@ -33,6 +33,7 @@ from sandbox.cloud.recording import Recording
 
 # In order of installation: later ones may use the earlier.
 EMULATIONS = (
+    "listings",
     "account",
     "keys",
     "log_groups",
