@@ -85,12 +85,16 @@ def _health(site: Site, frozen: bool) -> tuple[bool, str]:
 
 
 def _stopped(site: Site) -> tuple[bool, str]:
-    """Nothing that writes runs, or is asked to."""
+    """No task of what writes is left, nor asked for. One that ends finishes what it has begun, and writes it."""
     stopped = {service.name for service in site.settings.services if writes(service)}
     found = [entry for entry in running.services(site) if entry["serviceName"] in stopped]
-    told = ", ".join(f"{entry['serviceName']} {entry['runningCount']}/{entry['desiredCount']}" for entry in found)
+    told = [f"{entry['serviceName']} {entry['runningCount']}/{entry['desiredCount']}" for entry in found]
     idle = not any(entry["runningCount"] or entry["desiredCount"] for entry in found)
-    return {entry["serviceName"] for entry in found} == stopped and idle, told
+    for name, states in sorted(running.not_stopped(site).items()):
+        if name in stopped:
+            idle = False
+            told += [f"{name} {tasks} {state}" for state, tasks in states.items()]
+    return {entry["serviceName"] for entry in found} == stopped and idle, ", ".join(told)
 
 
 def _suspended(site: Site) -> tuple[bool, str]:
