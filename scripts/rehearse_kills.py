@@ -18,7 +18,7 @@ SCENARIO = "kills"
 
 def run(speed: float) -> None:
     """The command. A result is written whatever ends it; raises ChecksFailedError where a promise is broken."""
-    console.step("Killing a restore of the database inside each of its AWS calls", "about 40 min")
+    console.step("Killing a restore of the database inside each of its AWS calls", "about 20 min")
     directory = results.new_directory(SCENARIO)
     began, error = time.monotonic(), None
     with Sandbox(speed=speed) as box, explained():

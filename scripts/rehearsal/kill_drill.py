@@ -146,6 +146,8 @@ class KillDrill:
             finally:
                 _kill_all(process)
                 self._sandbox.control("DELETE", "faults", kind="unanswered")
+                # Until the held answer was let go, the next run would be killed for this one's call.
+                self._waiting.until("the end of the held call", lambda: not self._sandbox.control("GET", "held"))
 
     def _arm(self, phase: str) -> None:
         """Hold the next call that was not held in this phase before, in either region."""
