@@ -38,7 +38,8 @@ def restore(*arguments: str) -> tuple[str, ...]:
 def events(before: set[Path]) -> list[dict[str, Any]]:
     """What the runs since `before` wrote down."""
     new = sorted(set(steps.RESTORES.glob("*")) - before)
-    return [json.loads(line) for folder in new for line in (folder / "events.jsonl").read_text().splitlines()]
+    files = [folder / "events.jsonl" for folder in new]
+    return [json.loads(line) for file in files if file.exists() for line in file.read_text().splitlines()]
 
 
 def killed_when(shell: Shell, arguments: tuple[str, ...], reached: Callable[[list[dict[str, Any]]], bool]) -> None:
