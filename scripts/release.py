@@ -18,7 +18,7 @@ from scripts.errors import DrError, RefusedError
 from scripts.freeze import MAY_GO, choose
 from scripts.freezing import before as freezing
 from scripts.freezing.before import Before
-from scripts.promotion import findings, plan, verification
+from scripts.promotion import findings, leftovers, plan, verification
 from scripts.promotion.adoption import DATABASE
 from scripts.promotion.concurrently import ask
 from scripts.promotion.estimate import Estimate
@@ -90,7 +90,9 @@ class Release(StackChange):
         self.show(self.before.found)
         chosen = self.target = self._choose()
         console.table("Release", ("", ""), self._told_in_words(chosen))
-        if not chosen.complete:
+        if self._late_in_state(chosen):
+            console.note("RDS protects it no more, the state still does: killed between the two. --apply mends that")
+        elif not chosen.complete:
             console.step("pulumi preview of the next deployment, with a copy of the stack's file", "about 15 s")
             self._preview_release(self._changes(chosen))
 
@@ -108,6 +110,12 @@ class Release(StackChange):
     def _chosen(self) -> Target:
         assert self.target is not None  # noqa: S101 - `look` comes first
         return self.target
+
+    def _late_in_state(self, chosen: Target) -> str | None:
+        """The URN of a database that the state protects although RDS does so no more. Pulumi previews nothing then."""
+        if chosen.complete or chosen.protected or not chosen.generation.released:
+            return None
+        return leftovers.protected(self.site.checkpoint(), DATABASE, chosen.resource)
 
     def _told_in_words(self, chosen: Target) -> list[tuple[str, str]]:
         settings = self.site.settings
@@ -167,6 +175,10 @@ class Release(StackChange):
                 self._up(record, steps.unprotect())
         elif not chosen.complete:
             self.snapshot = final.found(home.snapshots(), chosen, home.caller()[2])
+        if urn := self._late_in_state(chosen):
+            Recovery(self.site, record).run()
+            self.site.cli.run("state", "unprotect", urn, "--stack", self.stack, "--yes")
+            record.add("unprotected in the state", urn=urn)
         if not chosen.complete:
             console.step("pulumi preview of the deletion", "about 15 s")
             self._preview_release([])

@@ -74,6 +74,9 @@ class ReleasingEngine(Engine):
             found = [*self._steps(planned or self._site.settings.database.generations[0].released), *self.more]
             self.previewed.append([f"{step['op']} {step['urn'].rpartition('::')[2]}" for step in found])
             self.said["preview"] = json.dumps({"steps": found})
+        if arguments[:2] == ("state", "unprotect"):
+            for found in self._site.of_first():
+                found["protect"] = found.get("protect") and found["urn"] != arguments[2]
         return super().run(*arguments, check=check)
 
     def _steps(self, released: bool) -> list[dict[str, str]]:
@@ -81,6 +84,7 @@ class ReleasingEngine(Engine):
             return []
         if self._site.protected():
             return [{"op": "update", "urn": recorded(DATABASE, "database-first")["urn"]}]
+        assert not any(found.get("protect") for found in self._site.of_first()), "Pulumi previews no such deletion"
         return [{"op": "delete", "urn": found["urn"]} for found in self._site.of_first()]
 
     def _deploy(self) -> None:

@@ -168,6 +168,26 @@ def test_unlocked_but_not_deleted_yet_it_is_continued(sites: tuple[Releasing, Ma
     is_done(site)
 
 
+def test_unprotected_by_rds_but_not_in_the_state_it_is_continued(sites: tuple[Releasing, MadeUp]) -> None:
+    """The first deployment was killed once RDS had taken the protection off, and before the state said so."""
+    site, peer = sites
+    site.cli.kill_at, site.cli.kill_after = 2, True
+    with pytest.raises(Killed):
+        release(site, peer).apply()
+    site.cli.kill_at = None
+    assert not site.protected()
+    database = site.of_first()[0]
+    database["protect"] = True
+    before = len(site.cli.commands)
+    release(site, peer).rehearse()
+    assert [c for c in site.cli.commands[before:] if c[0] in ("state", "up", "preview")] == [], (
+        "a dry run mends nothing"
+    )
+    release(site, peer).apply()
+    assert ("state", "unprotect", database["urn"], "--stack", "kenya", "--yes") in site.cli.commands
+    is_done(site)
+
+
 def test_a_plain_deployment_meanwhile_is_a_step_of_the_same_way(sites: tuple[Releasing, MadeUp]) -> None:
     site, peer = sites
     site.cli.kill_at, site.cli.kill_after = 1, True
