@@ -166,6 +166,7 @@ async def main() -> None:
             locked={
                 generation.name: settings.frozen or generation.name != settings.database.serving
                 for generation in settings.database.generations
+                if not generation.released or generation.name in database.writable
             },
             function_name=roles.function_name,
             function_ready=roles.ready,

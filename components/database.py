@@ -140,7 +140,7 @@ class Database(pulumi.ComponentResource):
             maintenance_window=args.maintenance_window,
             delete_automated_backups=False,
             copy_tags_to_snapshot=True,
-            deletion_protection=True,
+            deletion_protection=not plan.leaving,
             auto_minor_version_upgrade=False,
             apply_immediately=True,
             enabled_cloudwatch_logs_exports=list(LOG_EXPORTS),
@@ -151,8 +151,9 @@ class Database(pulumi.ComponentResource):
             **self._following(plan) if plan.follows is not None else self._alone(plan),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # Dropping a generation from the configuration must not drop people's data.
-                protect=True,
+                # Dropping a generation from the configuration must not drop people's data: one that is given up is
+                # released first, which takes this and RDS's own protection off.
+                protect=not plan.leaving,
                 # Other data to restore from means a new instance: without this a later deployment would replace the
                 # serving database by an older state of it, because its copy was pruned or a newer one appeared.
                 ignore_changes=["snapshotIdentifier", "restoreToPointInTime"],

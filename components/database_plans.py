@@ -25,7 +25,7 @@ class DatabasePlan:
     `serving`: the services use it. At most one of `snapshot`, `backups`, `moment` and `follows` is set: the identifier
     of a snapshot, the ARN of replicated backups or the moment of another generation that it is restored from, or the
     ARN of the database that it follows (until it serves). `data_from` says in its tags where the data came from, also
-    when it no longer follows.
+    when it no longer follows. `leaving`: the next deployment deletes it, so nothing may protect it any more.
     """
 
     generation: GenerationSettings
@@ -38,6 +38,7 @@ class DatabasePlan:
     moment: Moment | None = None
     follows: str | None = None
     data_from: str | None = None
+    leaving: bool = False
 
     @property
     def from_backups(self) -> bool:
@@ -66,6 +67,28 @@ def plan_replica(settings: Settings, facts: Facts, warnings: list[str]) -> Datab
         follows=existing.replica_of,
         data_from=existing.restored_from,
     )
+
+
+def staying(settings: Settings, facts: Facts, warnings: list[str]) -> list[GenerationSettings]:
+    """The generations that a deployment has a database of. Appends to `warnings`.
+
+    One that is released goes in two steps, each of them plain to see in a preview: a deployment takes its protection
+    off, and the next one, which finds it without, deletes it.
+    """
+    existing = {instance.identifier: instance for instance in facts.instances}
+    found = []
+    for generation in settings.database.generations:
+        instance = existing.get(settings.database_identifier(generation))
+        if not generation.released or (instance is not None and instance.protected):
+            found.append(generation)
+        if generation.released and instance is not None:
+            step = "takes its protection off; the next one deletes it" if instance.protected else "deletes it"
+            warnings.append(
+                f"Database {instance.identifier} is released (generation {generation.name}) and {instance.status}: "
+                f"this deployment {step}, with a final snapshot. `dr database release {generation.name} -s "
+                f"{settings.stack}` tells how far it has come."
+            )
+    return found
 
 
 def plan_database(
@@ -169,6 +192,7 @@ def _kept(
         _storage(settings, existing.identifier, existing.allocated_storage, warnings),
         snapshot=existing.restored_from if is_snapshot(existing.restored_from) else None,
         data_from=existing.restored_from,
+        leaving=generation.released,
     )
 
 

@@ -39,7 +39,7 @@ LAG_PERIOD: Final = 60  # seconds, the shortest that RDS publishes
 class Instance:
     """A database instance of this stack. `replica_of`: ARN of the database that it follows, None once it stands alone.
 
-    `replication` is what RDS reports of following where that is not normal.
+    `protected`: RDS refuses to delete it. `replication` is what RDS reports of following where that is not normal.
     """
 
     identifier: str
@@ -51,6 +51,7 @@ class Instance:
     restored_from: str | None
     replica_of: str | None
     replication: str | None = None
+    protected: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Reader:
         account = self._call("the account", lambda: self._client("sts").get_caller_identity()["Account"])
         instances = self._call("the databases", self._instances)
         existing = {instance.identifier for instance in instances}
-        generations = self._settings.database.generations
+        generations = [g for g in self._settings.database.generations if not g.released]
         missing = [g for g in generations if self._settings.database_identifier(g) not in existing]
         restoring = not self._settings.standby and bool(missing)
         choosing = restoring or watching
@@ -293,6 +294,7 @@ def as_instance(instance: "DBInstanceTypeDef") -> Instance:
         # Empty after a promotion.
         replica_of=instance.get("ReadReplicaSourceDBInstanceIdentifier") or None,
         replication=_trouble(instance),
+        protected=instance.get("DeletionProtection", False),
     )
 
 

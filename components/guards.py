@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components import naming
-from components.database_plans import DatabasePlan, plan_database, plan_replica
+from components.database_plans import DatabasePlan, plan_database, plan_replica, staying
 from components.facts import Facts
 from components.settings.stack import Settings, no_such_generation
 from components.stack_outputs import Outputs
@@ -42,7 +42,7 @@ def decide(settings: Settings, facts: Facts, own: Outputs, peer: Outputs | None)
         replica = plan_replica(settings, facts, warnings)
         return Decision(epoch, (replica,) if replica else (), tuple(warnings))
     databases = tuple(
-        plan_database(settings, generation, facts, warnings) for generation in settings.database.generations
+        plan_database(settings, generation, facts, warnings) for generation in staying(settings, facts, warnings)
     )
     if settings.protects is None:
         warnings.append(
@@ -116,7 +116,7 @@ def refuse_forgotten_generation(settings: Settings, facts: Facts) -> None:
     if forgotten:
         raise pulumi.RunError(
             f"The databases {', '.join(forgotten)} belong to stack {settings.stack}, but database.generations does not "
-            "declare them. Nothing was changed. Declare them again; a database is only given up on purpose."
+            "declare them. Nothing was changed. Declare them again; `dr database release` gives one up."
         )
 
 

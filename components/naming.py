@@ -6,6 +6,7 @@ API reference of each service (the pattern beside each kind is AWS's, narrowed t
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NewType
 
 PLATFORM: Final = "mental-health-platform"
@@ -145,6 +146,11 @@ def database(short: str, generation: str, first: bool, identifier: str | None = 
 
 def final_snapshot(database_identifier: str) -> str:
     return checked(f"{database_identifier}-final", "database-snapshot")
+
+
+def release_snapshot(database_identifier: str, at: datetime) -> str:
+    """Of one that is about to be given up; at its deletion RDS takes another by the name above."""
+    return checked(f"{final_snapshot(database_identifier)}-{at:%Y-%m-%d-%H%M}", "database-snapshot")
 
 
 def database_role(service: str) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from sandbox.clock import DEFAULT_SPEED
-from scripts import console, freeze_cli, replay_cli, snapshot_cli
+from scripts import console, database_cli, freeze_cli, replay_cli, restore_cli, snapshot_cli
 from scripts.benchmarks.names import Benchmark
 from scripts.errors import DrError, SandboxError
 from scripts.rehearsal.faults import Fault
@@ -29,6 +29,7 @@ Examples:
     dr promote                     what a promotion would do; nothing is changed
     dr promote --apply             the primary region is lost: let the standby serve
     dr freeze --apply              data is being damaged: stop all writes
+    dr restore database --at TIME  data were damaged: serve them as they were
     dr snapshot list               what there is to restore from, in both regions
     dr replay sync-queue           let sync work off its dead letters
     dr rehearse region-loss        live through that loss on this machine
@@ -54,6 +55,8 @@ app.add_typer(sandbox, name="sandbox")
 app.add_typer(rehearse, name="rehearse")
 app.add_typer(snapshot_cli.app, name="snapshot")
 app.add_typer(replay_cli.app, name="replay")
+app.add_typer(restore_cli.app, name="restore")
+app.add_typer(database_cli.app, name="database")
 
 Speed = Annotated[float, typer.Option(min=1.0, max=120.0, help="Modelled time passes this many times faster.")]
 FAULT_SPEED = 60.0
@@ -276,6 +279,20 @@ def rehearse_faults(
     from scripts import rehearse_faults as task
 
     task.run(seed, only or [], speed)
+
+
+@rehearse.command("kills")
+def rehearse_kills(speed: FaultSpeed = FAULT_SPEED) -> None:
+    """Kill a restore of the database with -9 inside every AWS call that it makes, once per phase; each time the same
+    command continues. About 20 minutes.
+
+    Exit 0 only if it comes to its end with one restore and every row. The calls are in build/rehearsals/…/result.json.
+
+    Example:  dr rehearse kills
+    """
+    from scripts import rehearse_kills as task
+
+    task.run(speed)
 
 
 @app.command()

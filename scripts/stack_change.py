@@ -1,4 +1,4 @@
-"""A changed setting of a stack, deployed: what `dr promote`, `dr freeze` and `dr thaw` have in common.
+"""A changed setting of a stack, deployed: what `dr promote`, `dr freeze`, `dr thaw` and `dr restore` have in common.
 
 Look, show the plan, let somebody type the stack's name, change the stack's file, plain `pulumi up`, verify, write down.
 Running it again after whatever ended it continues.
@@ -189,19 +189,25 @@ class StackChange(ABC):
         self.changing = True
         self.carry_out(record)
 
+    @property
+    def name_to_type(self) -> str:
+        """What the change is about."""
+        return self.stack
+
     def _confirm(self) -> None:
         typed = self.options.confirm
         if typed is None and self.options.interactive:
-            typed = console.err.input(f"Type [bold]{self.stack}[/] to {self.question}: ").strip()
-        if typed != self.stack:
+            typed = console.err.input(f"Type [bold]{self.name_to_type}[/] to {self.question}: ").strip()
+        if typed != self.name_to_type:
             raise NotConfirmedError(
-                "Not confirmed: nothing was changed.", f"Type {self.stack}, or --confirm {self.stack}."
+                "Not confirmed: nothing was changed.", f"Type {self.name_to_type}, or --confirm {self.name_to_type}."
             )
 
     def configure(self, *change: str) -> None:
         """Change the stack's file, as a person would."""
         console.step(f"pulumi config {' '.join(change)} -s {self.stack}")
         self.site.cli.run("config", *change, "--stack", self.stack)
+        self.site.reread()
 
     def up(self, record: Record, steps: Steps) -> None:
         """Plain `pulumi up`, with its progress. Raises PulumiError, or SystemExit when it was interrupted."""

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from components.settings.base import Form, Frozen, Slug, Unit
+from components.settings.base import Flag, Form, Frozen, Slug, Unit
 from components.settings.windows import check_apart, daily_window, weekly_window
 
 _SNAPSHOT = r"[A-Za-z][A-Za-z0-9:-]*"
@@ -49,6 +49,12 @@ class GenerationSettings(Frozen):
         description="The database's own name, if not `<platform>-<short name>-rds` (first) or that with the "
         "generation's name (later ones)",
     )
+    released: Flag = Field(
+        default=False,
+        description="`true`: given up, or about to be. It stays listed, so that the others keep their names and `of` "
+        "keeps its meaning; its database goes in two deployments. `dr database release` sets it, behind a final "
+        "snapshot",
+    )
 
     @property
     def moment(self) -> datetime | None:
@@ -64,6 +70,26 @@ class GenerationSettings(Frozen):
             except ValueError as error:
                 raise ValueError(f"no such time: {error}") from None
         return origin
+
+
+class RestoringSettings(Frozen):
+    """A restore that is under way: what `dr restore database` continues. The program itself makes nothing of it."""
+
+    generation: Slug = Field(
+        description="The generation that a restore which is under way brings in; `dr restore database` writes "
+        "`restoring` and removes it at its end"
+    )
+    damage_from: (
+        Annotated[
+            str,
+            Field(pattern=rf"^{_TIME}$"),
+            Form('a time in quotes, to the second and with its zone, such as `"2026-03-02T09:14:30+03:00"`'),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="What is later than this is damaged: such snapshots and copies are marked unusable at the end",
+    )
 
 
 class DatabaseSettings(Frozen):
@@ -114,6 +140,7 @@ class DatabaseSettings(Frozen):
     generations: tuple[GenerationSettings, ...] = Field(
         min_length=1, description="The databases by distinct names, in the order they were made"
     )
+    restoring: RestoringSettings | None = None
     rpo_minutes: Annotated[int, Unit("minutes")] = Field(
         default=60,
         ge=1,
@@ -132,6 +159,28 @@ class DatabaseSettings(Frozen):
         names = [generation.name for generation in self.generations]
         if len(set(names)) != len(names):
             raise ValueError(f"generations need distinct names, these are {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _restoring_one_of_them(self) -> Self:
+        names = [generation.name for generation in self.generations]
+        if self.restoring is not None and self.restoring.generation not in names:
+            raise ValueError(
+                f"restoring: {self.restoring.generation} names no generation; allowed: {', '.join(names)}, or absent"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _released_ones_serve_nobody(self) -> Self:
+        used = {self.serving: "serving"}
+        if self.restoring is not None:
+            used[self.restoring.generation] = "restoring.generation"
+        for generation in self.generations:
+            if generation.released and generation.name in used:
+                raise ValueError(
+                    f"generations: {generation.name} is released: true, but {used[generation.name]} names it; leave "
+                    "released out, or let another generation serve"
+                )
         return self
 
     @model_validator(mode="after")

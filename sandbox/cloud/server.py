@@ -28,11 +28,12 @@ from sandbox.clock import Clock
 from sandbox.cloud import constraints, refusals, requests, tunnel
 from sandbox.cloud.accounting import Call, Ledger, Origin, attribute, read_body
 from sandbox.cloud.context import ACCOUNT, AwsError, BadRequest, Cloud
-from sandbox.cloud.emulations import access, account, authority, faults, pressure
+from sandbox.cloud.emulations import access, account, authority, faults, pressure, unanswered
 from sandbox.cloud.recording import Recording
 
 # In order of installation: later ones may use the earlier.
 EMULATIONS = (
+    "listings",
     "account",
     "keys",
     "log_groups",
@@ -40,6 +41,7 @@ EMULATIONS = (
     "access",
     "faults",
     "pressure",
+    "unanswered",
     "zone_capacity",
     "durations",
     "measurements",
@@ -141,6 +143,8 @@ class Gate:
         if self._cloud.is_cut(origin.region):  # lost while it worked: nobody hears the answer
             self._drop(environ, origin, f"{origin.region} was lost while it answered")
         self._record(environ, origin, status)
+        if status < 300:
+            unanswered.hold(self._cloud, origin)
         return answer
 
     def _special(

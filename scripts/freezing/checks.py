@@ -33,7 +33,7 @@ def of_freeze(site: Site) -> dict[str, Look]:
         "health path": lambda: _health(site, frozen=True),
         "tasks": lambda: _stopped(site),
         "autoscaling": lambda: _suspended(site),
-        "roles": lambda: _locked(site),
+        "roles": lambda: locked(site),
     }
 
 
@@ -85,12 +85,16 @@ def _health(site: Site, frozen: bool) -> tuple[bool, str]:
 
 
 def _stopped(site: Site) -> tuple[bool, str]:
-    """Nothing that writes runs, or is asked to."""
+    """No task of what writes is left, nor asked for. One that ends finishes what it has begun, and writes it."""
     stopped = {service.name for service in site.settings.services if writes(service)}
     found = [entry for entry in running.services(site) if entry["serviceName"] in stopped]
-    told = ", ".join(f"{entry['serviceName']} {entry['runningCount']}/{entry['desiredCount']}" for entry in found)
+    told = [f"{entry['serviceName']} {entry['runningCount']}/{entry['desiredCount']}" for entry in found]
     idle = not any(entry["runningCount"] or entry["desiredCount"] for entry in found)
-    return {entry["serviceName"] for entry in found} == stopped and idle, told
+    for name, states in sorted(running.not_stopped(site).items()):
+        if name in stopped:
+            idle = False
+            told += [f"{name} {tasks} {state}" for state, tasks in states.items()]
+    return {entry["serviceName"] for entry in found} == stopped and idle, ", ".join(told)
 
 
 def _suspended(site: Site) -> tuple[bool, str]:
@@ -109,10 +113,13 @@ def _suspended(site: Site) -> tuple[bool, str]:
     return not free, f"not suspended: {', '.join(free)}" if free else f"{len(states)} suspended"
 
 
-def _locked(site: Site) -> tuple[bool, str]:
-    """Called again, inside of the network: it locks what was unlocked since, and tries every role's own password."""
+def locked(site: Site, generation: str | None = None) -> tuple[bool, str]:
+    """Called again, inside of the network: it locks what was unlocked since, and tries every role's own password.
+
+    Of all databases that are locked, or of one generation's.
+    """
     held, told = True, []
-    calls = fences(site)
+    calls = [call for call in fences(site) if generation is None or call.name == f"{FENCES}{generation}"]
     for call in calls:
         ok, text = _call(site, call)
         if not ok and (down := _down(site, call.name.removeprefix(FENCES))):
@@ -144,7 +151,7 @@ def _logins(site: Site) -> tuple[bool, str]:
     held, told = True, []
     for call in calls:
         event = {**json.loads(call.inputs["input"]), "task": "try"}
-        result, error = _invoke(site, call.inputs["functionName"], json.dumps(event))
+        result, error = invoke(site, call.inputs["functionName"], json.dumps(event))
         held = held and error is None
         told.append(f"{call.name}: {error or ', '.join(result['logged_in'])}")
     return bool(calls) and held, "; ".join(told) or "the state records no login"
@@ -156,7 +163,7 @@ def fences(site: Site) -> list[Leftover]:
 
 
 def _call(site: Site, call: Leftover) -> tuple[bool, str]:
-    result, error = _invoke(site, call.inputs["functionName"], call.inputs["input"])
+    result, error = invoke(site, call.inputs["functionName"], call.inputs["input"])
     if error is not None:
         return False, error
     told = f"{len(result['locked'])} roles refused ({', '.join(sorted(set(result['refused'].values())))})"
@@ -164,7 +171,7 @@ def _call(site: Site, call: Leftover) -> tuple[bool, str]:
     return True, ", ".join([told, *(f"{what}: {found}" for what, found in more.items() if found)])
 
 
-def _invoke(site: Site, function: str, event: str) -> tuple[dict[str, Any], str | None]:
+def invoke(site: Site, function: str, event: str) -> tuple[dict[str, Any], str | None]:
     """What the function answers, and what it failed with."""
     answer = site.patient_client("lambda").invoke(FunctionName=function, Payload=event.encode())
     result: dict[str, Any] = json.loads(answer["Payload"].read())

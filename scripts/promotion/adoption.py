@@ -22,6 +22,7 @@ ADDRESS = "aws:ec2/eip:Eip"
 GATEWAY = "aws:ec2/natGateway:NatGateway"
 ROUTE = "aws:ec2/route:Route"
 CACHE = "aws:elasticache/replicationGroup:ReplicationGroup"
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 # Made again they are what they were: a call that sets what is so already, or a wait.
 REPEATABLE = frozenset(
     {
@@ -124,10 +125,23 @@ def _cache(site: Site, inputs: Inputs) -> Found | None:
     return Found(name, name, "failed" if found["Status"] == "create-failed" else found["Status"])
 
 
+def _log_group(site: Site, inputs: Inputs) -> Found | None:
+    client, name = site.client("logs"), inputs["name"]
+    pages = client.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name)
+    arn = next(
+        (entry["logGroupArn"] for page in pages for entry in page["logGroups"] if entry["logGroupName"] == name), None
+    )
+    if arn is None:
+        return None
+    tags = client.list_tags_for_resource(resourceArn=arn)["tags"]
+    return Found(name, name, USABLE[0], _ours(site, tags))
+
+
 FINDERS: Mapping[str, Callable[[Site, Inputs], Found | None]] = {
     DATABASE: _database,
     ADDRESS: _address,
     GATEWAY: _gateway,
     ROUTE: _route,
     CACHE: _cache,
+    LOG_GROUP: _log_group,
 }

@@ -47,6 +47,12 @@ def of_type(document: Document, kind: str) -> list[Leftover]:
     return [_leftover(resource) for resource in _resources(document) if resource.get("type") == kind]
 
 
+def protected(document: Document, kind: str, name: str) -> str | None:
+    """The URN of a resource that the state protects; None where it records none of that name, or does not."""
+    found = (resource for resource in _resources(document) if resource.get("type") == kind and resource.get("protect"))
+    return next((str(resource["urn"]) for resource in found if _leftover(resource).name == name), None)
+
+
 def others_pending(document: Document) -> list[str]:
     """What was being updated, read or deleted: the engine does that again by itself."""
     return [

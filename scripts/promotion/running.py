@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -38,6 +39,27 @@ def short_of_tasks(site: Site) -> list[str]:
         return [_told(site, entry) for entry in services(site) if entry["runningCount"] < entry["desiredCount"]]
     except (ClientError, BotoCoreError) as error:
         return [f"nothing: {error}"]
+
+
+def not_stopped(site: Site) -> dict[str, Counter[str]]:
+    """How many tasks of each service are in which state, but for those that have ended.
+
+    ECS counts as running neither what starts nor what still ends: such a task writes, and may for minutes.
+    """
+    ecs, cluster = site.client("ecs"), naming.physical(site.stack.short, "cluster")
+    arns = [
+        arn
+        for wanted in ("RUNNING", "STOPPED")
+        for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus=wanted)
+        for arn in page["taskArns"]
+    ]
+    found: dict[str, Counter[str]] = {}
+    for start in range(0, len(arns), TASKS_PER_CALL):
+        for task in ecs.describe_tasks(cluster=cluster, tasks=arns[start : start + TASKS_PER_CALL])["tasks"]:
+            if task["lastStatus"] != "STOPPED":
+                service = task["group"].removeprefix("service:")
+                found.setdefault(service, Counter())[task["lastStatus"]] += 1
+    return found
 
 
 def _told(site: Site, service: ServiceTypeDef) -> str:

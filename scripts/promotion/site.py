@@ -107,6 +107,11 @@ class Site:
         """The same once the flag is flipped."""
         return self.settings.model_copy(update={"standby": False})
 
+    def reread(self) -> None:
+        """The stack's file was changed: its settings are read again when they are next asked for."""
+        for name in ("settings", "promoted"):
+            self.__dict__.pop(name, None)
+
     def facts(self, watching: bool = False) -> Facts:
         """What the program itself looks at before a promotion; `watching`: the data, whether or not it needs them.
 

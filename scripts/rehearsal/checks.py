@@ -104,12 +104,13 @@ def no_global_control_plane(e: Evidence) -> tuple[bool, str]:
     return not calls, _quoted(calls) or evidence
 
 
-def pull_ended(e: Evidence) -> tuple[bool, str]:
+def no_pull_after_restore(e: Evidence) -> tuple[bool, str]:
     if e.restore_began is None:
         return False, "The restore never began."
     pulled = len(e.accounting.lost_region_by_pull) if e.accounting else 0
     evidence = (
-        f"calls to {e.lost_region} by the pull function: {pulled} before the restore, {e.pull_after_restore} after"
+        f"calls to {e.lost_region} by the pull function: {pulled} during the promotion, "
+        f"{e.pull_after_restore} in runs that began after the restore had"
     )
     return e.pull_after_restore == 0, evidence
 
@@ -265,7 +266,7 @@ EVERY: tuple[tuple[str, str, Judge], ...] = (
     ("critical-within-rto", "Critical services answer within the RTO", critical_answer),
     ("takeover-after-healthy", "Takeover only after healthy targets", takeover_after_healthy),
     ("no-calls-to-lost-region", "Nothing called the lost region", no_calls_to_lost_region),
-    ("pull-ended-before-restore", "The pull function ended before the restore", pull_ended),
+    ("no-pull-after-restore", "No pull began after the restore", no_pull_after_restore),
     ("no-global-control-plane", "No global control plane was needed", no_global_control_plane),
     ("data-loss-within-rpo", "Lost data is within the RPO", rpo),
     ("rows-exact", "Exactly the rows of the snapshot's moment are there", rows_exact),

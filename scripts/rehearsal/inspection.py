@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.clock import minutes
 from sandbox.public import PublicClient, Unreachable
 from scripts.pulumi_cli import EngineEvent, describe
-from scripts.rehearsal.calls import Call, is_pull
+from scripts.rehearsal.calls import PULL_FUNCTION, Call, is_pull
 from scripts.rehearsal.evidence import DataMoment, Evidence, ReadBack
 from scripts.rehearsal.sources import PROMISES, Source
 from scripts.rehearsal.timeline import MARKER, UNCHANGED, Span
@@ -85,13 +85,25 @@ def restore_began(calls: Iterable[Call], e: Evidence) -> float | None:
     return min(asked, default=None)
 
 
-def pulls_after(calls: Iterable[Call], e: Evidence) -> int:
-    """Calls of the pull function into the lost region between the restore's beginning and the promotion's end."""
+def pulls_after(calls: Iterable[Call], events: Iterable[Event], e: Evidence) -> int:
+    """Calls of the pull function into the lost region between the restore's beginning and the promotion's end.
+
+    Those of a run that had begun before count for nothing: switching a schedule off ends no run of its function.
+    """
     began = e.restore_began
     if began is None:
         return 0
+    runs = [
+        (event["t"] - event["seconds"], event["t"])
+        for event in events
+        if event["kind"] == "function.invoked" and str(event["function"]).endswith(PULL_FUNCTION)
+    ]
     return sum(
-        1 for call in calls if is_pull(call) and call.region == e.lost_region and began <= call.t <= e.promotion_end
+        is_pull(call)
+        and call.region == e.lost_region
+        and began <= call.t <= e.promotion_end
+        and not any(start < began and call.t <= end for start, end in runs)
+        for call in calls
     )
 
 

@@ -333,7 +333,7 @@ class RegionLoss:
                 counted, e.promotion_start, e.promotion_end, e.lost_region, self.project.primary.physical("")
             )
         e.restore_began = inspection.restore_began(counted, e)
-        e.pull_after_restore = inspection.pulls_after(counted, e)
+        e.pull_after_restore = inspection.pulls_after(counted, events, e)
         e.targets_healthy = inspection.targets_healthy(events, e, self.critical)
         e.takeover, both = inspection.takeover_said(events, self.timeline.spans, e)
         if both is not None:

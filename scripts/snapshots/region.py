@@ -109,6 +109,10 @@ class Region:
             if code(error) != "DBSnapshotNotFound":
                 raise
 
+    def mark_unusable(self, arn: str, why: str) -> None:
+        """Nothing restores it any more, and nothing prunes it."""
+        self._changing().add_tags_to_resource(ResourceName=arn, Tags=_tag_list({naming.UNUSABLE_TAG: why}))
+
     def _changing(self) -> Any:
         return self._patient.get("rds", self.name)
 

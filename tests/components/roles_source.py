@@ -4,10 +4,14 @@ import sys
 
 import pytest
 
-from components.functions.database_roles import locking
+from components.functions.database_roles import fingerprint, locking
 
 with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(sys.modules, "fingerprint", fingerprint)
     patch.setitem(sys.modules, "locking", locking)
+    from components.functions.database_roles import inspecting
+
+    patch.setitem(sys.modules, "inspecting", inspecting)
     from components.functions.database_roles import handler
 
-__all__ = ["handler", "locking"]
+__all__ = ["fingerprint", "handler", "inspecting", "locking"]

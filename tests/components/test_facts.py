@@ -47,6 +47,7 @@ INSTANCE_ANSWER: dict[str, Any] = {
     "DBInstanceStatus": "available",
     "EngineVersion": "17.6",
     "AllocatedStorage": 100,
+    "DeletionProtection": True,
     "TagList": tag_list(INSTANCE_TAGS),
 }
 

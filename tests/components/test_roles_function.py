@@ -176,7 +176,7 @@ def test_an_unusable_secret_is_told_without_its_password(world: World) -> None:
 
 # -- events ---------------------------------------------------------------------------------------------------------
 def test_an_unknown_task_names_those_that_are_known(world: World) -> None:
-    with pytest.raises(ValueError, match=r"unknown task 'rolls'; known: lock, roles, try, turn, warm"):
+    with pytest.raises(ValueError, match=r"unknown task 'rolls'; known: inspect, lock, roles, try, turn, warm"):
         handler.handler({**EVENT, "task": "rolls"}, None)
     assert world.connected == 0
 

@@ -271,6 +271,19 @@ def test_a_pointer_to_nothing_is_described() -> None:
     assert described == "database.serving: second names no generation; allowed: first"
 
 
+def test_a_restore_that_is_under_way_names_a_generation_and_a_moment_with_its_zone() -> None:
+    assert settings(KENYA).database.restoring is None
+    place = (DATABASE, "restoring")
+    under_way = {"generation": "first", "damageFrom": "2026-03-02T06:14:30Z"}
+    found = settings(KENYA, {place: under_way}).database.restoring
+    assert found is not None
+    assert (found.generation, found.damage_from) == ("first", "2026-03-02T06:14:30Z")
+    assert "restoring: second names no generation; allowed: first, or absent" in refused(
+        {place: {"generation": "second"}}, KENYA
+    )
+    assert "damageFrom" in refused({place: {**under_way, "damageFrom": "2026-03-02T06:14:30"}}, KENYA)
+
+
 def test_the_stacks_are_two_halves_of_one() -> None:
     kenya, south_africa = settings(KENYA), settings(SOUTH_AFRICA)
     assert (kenya.peer.stack, south_africa.peer.stack) == (south_africa.stack, kenya.stack)

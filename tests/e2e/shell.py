@@ -57,10 +57,10 @@ class Shell:
             text=True,
         )
 
-    def dr(self, *arguments: str, code: int = 0) -> str:
+    def dr(self, *arguments: str, code: int = 0, seconds: float = 400) -> str:
         """Run `dr` to its end; what it says on standard output, or on standard error where it must fail."""
         process = self.start(sys.executable, "-c", RUN, *arguments)
-        stdout, stderr = process.communicate(timeout=400)
+        stdout, stderr = process.communicate(timeout=seconds)
         assert process.returncode == code, stderr[-6000:]
         return stderr if code else stdout
 

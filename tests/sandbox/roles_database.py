@@ -59,6 +59,17 @@ class Database:
         }
         return handler.handler(event, None)
 
+    def inspect(self, indexes: bool = True) -> dict[str, Any]:
+        """What the function answers when it is called to look at this database."""
+        event = {
+            "task": "inspect",
+            "master": self.secret("postgres", MASTER_PASSWORD),
+            "host": "127.0.0.1",
+            "port": self.port,
+            "indexes": indexes,
+        }
+        return handler.handler(event, None)
+
     @contextlib.contextmanager
     def open(self, user: str, password: str) -> Iterator[pg8000.native.Connection]:
         """A session, which may be gone at the end."""

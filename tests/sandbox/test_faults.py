@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,6 +48,7 @@ def refusal(call: Any, **parameters: Any) -> tuple[str, str]:
         ({"kind": "throttling", "service": "ecs", "per_second": 0}, "above 0"),
         ({"kind": "throttling", "service": "ecs"}, "per_second"),
         ({"kind": "zone-without-capacity", "zone": "eu-west-1z"}, "eu-west-1a"),
+        ({"kind": "unanswered", "principal": "OPERATOR"}, "known"),
         ({"kind": "certificate-expired", "domain": "other.example.org"}, "no issued certificate"),
     ],
 )
@@ -67,6 +69,28 @@ def test_latency_holds_each_call_of_its_service(platform: Platform) -> None:
         assert seconds("ecs", "list_clusters") >= LATE
         assert seconds("ec2", "describe_vpcs") < LATE
     assert seconds("ecs", "list_clusters") < LATE
+
+
+def test_an_unanswered_call_is_carried_out_and_waits_until_the_fault_is_gone(platform: Platform) -> None:
+    sqs, control = platform.site.client("sqs"), platform.world.control
+
+    def queues() -> set[str]:
+        return {url.rpartition("/")[2] for url in sqs.list_queues().get("QueueUrls", [])}
+
+    with ThreadPoolExecutor() as others:
+        with broken(platform, kind="unanswered", principal="OPERATOR", known=["sqs:SetQueueAttributes"]):
+            assert "unheard" not in queues()  # what reads is not held
+            asked = others.submit(sqs.create_queue, QueueName="unheard")
+            wait(lambda: control("GET", "held"), 5, "the call that is held")
+            assert control("GET", "held") == {"call": "sqs:CreateQueue", "region": KENYA}
+            assert "unheard" in queues()
+            sqs.create_queue(QueueName="heard")  # one is held at a time
+            assert not asked.done()
+        assert asked.result(timeout=5)["QueueUrl"].endswith("/unheard")
+        assert control("GET", "held") == {}
+        with broken(platform, kind="unanswered", principal="OPERATOR", known=["sqs:CreateQueue"]):
+            sqs.create_queue(QueueName="known")
+            assert control("GET", "held") == {}
 
 
 def test_throttling_admits_so_many_calls_of_an_operation_a_second(platform: Platform) -> None:

@@ -38,6 +38,7 @@ class Kenya(MadeUp):
         self.document = serving()
         self.cli.said["preview"] = json.dumps({"steps": []})
         self.answers["ecs.list_services"] = {"serviceArns": ["a"]}
+        self.answers["ecs.list_tasks"] = {"taskArns": []}
         self.run(LIVE)
 
     def run(self, counts: dict[str, int], running: dict[str, int] | None = None) -> None:

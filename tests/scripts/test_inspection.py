@@ -9,6 +9,7 @@ import pytest
 from sandbox.public import Answer, PublicClient, Unreachable
 from scripts.project import load
 from scripts.rehearsal import inspection
+from scripts.rehearsal.calls import PULL_FUNCTION
 from scripts.rehearsal.evidence import ReadBack
 from scripts.rehearsal.faults import Fault, request
 from scripts.rehearsal.sources import PROMISES, Source
@@ -82,8 +83,15 @@ def test_the_restore_begins_with_its_call() -> None:
 def test_pulls_count_from_the_restore_to_the_end() -> None:
     e = evidence(restore_began=at(2.9))
     made = [call("rds", "DescribeDBInstances", KENYA, PULL, t=t) for t in (2.1, 3.0, 4.0, 31.0)]
-    assert inspection.pulls_after(made, e) == 2
-    assert inspection.pulls_after(made, evidence(restore_began=None)) == 0
+    assert inspection.pulls_after(made, [], e) == 2
+    assert inspection.pulls_after(made, [], evidence(restore_began=None)) == 0
+
+
+@pytest.mark.parametrize(("end", "minutes", "counted"), [(3.2, 1.0, 0), (3.2, 0.25, 1), (2.95, 1.0, 1)])
+def test_a_pull_that_had_begun_before_the_restore_may_end_after_it(end: float, minutes: float, counted: int) -> None:
+    pull = call("rds", "DescribeDBInstances", KENYA, PULL, t=3.0)
+    run = {"t": at(end), "kind": "function.invoked", "function": f"x-{PULL_FUNCTION}", "seconds": at(minutes) - at(0)}
+    assert inspection.pulls_after([pull], [run], evidence(restore_began=at(2.9))) == counted
 
 
 def healthy(minutes: float, group: str, region: str = SOUTH_AFRICA) -> dict[str, Any]:

@@ -207,6 +207,20 @@ def test_what_was_being_created_is_found_by_what_was_asked_for(site: MadeUp) -> 
     assert adoption.find(site, leftover(adoption.CACHE, replicationGroupId="cache")) is None
 
 
+@pytest.mark.parametrize(
+    ("tags", "ours"), [({"Stack": "south-africa"}, True), ({"Stack": "kenya"}, False), ({}, False)]
+)
+def test_a_log_group_is_found_by_its_whole_name(site: MadeUp, tags: dict[str, str], ours: bool) -> None:
+    group = {"logGroupName": "/aws/rds/x/postgresql", "logGroupArn": "arn:group"}
+    site.answers |= {
+        "logs.describe_log_groups": {"logGroups": [{**group, "logGroupName": "/aws/rds/x/postgresql-2"}, group]},
+        "logs.list_tags_for_resource": {"tags": tags},
+    }
+    found = adoption.find(site, leftover(adoption.LOG_GROUP, name="/aws/rds/x/postgresql"))
+    assert found == adoption.Found("/aws/rds/x/postgresql", "/aws/rds/x/postgresql", "available", ours)
+    assert adoption.find(site, leftover(adoption.LOG_GROUP, name="/aws/rds/x")) is None
+
+
 # -- a replica that was being promoted ----------------------------------------------------------------------------
 REPLICA = {
     "urn": URN,

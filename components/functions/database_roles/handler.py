@@ -24,14 +24,17 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 # In Lambda the function's own folder is where imports begin; type checks see it from the project's.
 if TYPE_CHECKING:
-    from components.functions.database_roles import locking
+    from components.functions.database_roles import inspecting, locking
 else:
+    import inspecting
     import locking
 
 SCHEMA = "app"
 NO_DATABASE = ".invalid"
 # Undoes whatever locked a role. PostgreSQL refuses an expired one as if its password were wrong.
 UNLOCKED = "LOGIN CONNECTION LIMIT -1 VALID UNTIL 'infinity'"
+# PostgreSQL has no rule for such a connection: with `rds.force_ssl`, for one without TLS.
+NO_ENTRY = "28000"
 CALLS = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "max_attempts": 4})
 
 
@@ -58,9 +61,10 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
     """Entry point. `task` is `roles`, `lock` or `turn` (from the program) or `warm` (from the schedule).
 
     A turn asks nobody anything, its token is never the same twice; `try` (from the verification of a thaw) logs in as
-    each service and changes nothing. `master` and `services` are names or ARNs of secrets, `owner` is the role that
-    owns the schema. What is locked is the database at `host` and `port`, which need not be the one that the secrets
-    lead to.
+    each service and changes nothing; neither does `inspect` (from the verification of a restore), which looks at a
+    whole database, with `indexes` at those as well. `master` and `services` are names or ARNs of secrets, `owner` is
+    the role that owns the schema. What is locked or inspected is the database at `host` and `port`, which need not be
+    the one that the secrets lead to.
 
     Raises what the database or Secrets Manager answered; the caller sees it, without any password.
     """
@@ -77,13 +81,20 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         case "try":
             result = _try([_login(client, secret) for secret in event["services"]])
         case "lock":
-            here = {"host": event["host"], "port": int(event["port"])}
+            here = _place(event)
             services = [replace(_login(client, secret), **here) for secret in event["services"]]
             result = _lock(replace(master, **here), services)
+        case "inspect":
+            result = _inspect(replace(master, **_place(event)), bool(event["indexes"]))
         case other:
-            raise ValueError(f"unknown task {other!r}; known: lock, roles, try, turn, warm")
-    print(json.dumps(result))
+            raise ValueError(f"unknown task {other!r}; known: inspect, lock, roles, try, turn, warm")
+    # What is in the rows stays out of the log, newest times included.
+    print(json.dumps({key: value for key, value in result.items() if key not in ("tables", "objects")}))
     return result
+
+
+def _place(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {"host": event["host"], "port": int(event["port"])}
 
 
 def _warm(master: Login) -> dict[str, Any]:
@@ -128,6 +139,27 @@ def _lock(master: Login, services: Iterable[Login]) -> dict[str, Any]:
     finally:
         connection.close()
     return {"task": "lock", "database": master.host, **asdict(found)}
+
+
+def _inspect(master: Login, indexes: bool) -> dict[str, Any]:
+    """One attempt: whoever waits for a database that does not answer is people."""
+    connection = _open(master)
+    try:
+        found = inspecting.inspect(connection, indexes)
+    finally:
+        connection.close()
+    return {"task": "inspect", "database": master.host, "tls_only": _tls_only(master), **asdict(found)}
+
+
+def _tls_only(master: Login) -> bool:
+    """Whether a login that is not encrypted is refused. Nobody overhears the password: it is proved, not sent."""
+    try:
+        _open(master, encrypted=False).close()
+    except DatabaseError as error:
+        if str(error.args[0]["C"]) == NO_ENTRY:
+            return True
+        raise
+    return False
 
 
 def statements(database: str, roles: list[Role], owner: str | None, existing: set[str]) -> list[str]:
@@ -195,14 +227,14 @@ def _connect(login: Login) -> Connection:
     return _open(login)
 
 
-def _open(login: Login) -> Connection:
+def _open(login: Login, encrypted: bool = True) -> Connection:
     return Connection(
         login.username,
         host=login.host,
         port=login.port,
         database=login.dbname,
         password=login.password,
-        ssl_context=_tls(),
+        ssl_context=_tls() if encrypted else False,
         timeout=20,
         application_name="database-roles",
     )

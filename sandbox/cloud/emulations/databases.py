@@ -13,7 +13,7 @@ from moto.rds.exceptions import DBInstanceNotFoundError, InvalidParameterCombina
 from moto.rds.models import DBInstance, RDSBackend
 
 from sandbox.clock import database_minutes, minutes
-from sandbox.cloud import rds_options, rds_rules
+from sandbox.cloud import extensions, rds_options, rds_rules
 from sandbox.cloud.context import ACCOUNT, Cloud
 from sandbox.cloud.emulations import account_quotas
 from sandbox.cloud.emulations.database_changes import COMPARED_OPTIONS, INSIGHTS, NOT_A_CHANGE, SLOW
@@ -118,6 +118,8 @@ class Databases:
             connection.run(f"GRANT rds_superuser TO {user} WITH ADMIN OPTION")
             if model.db_name:
                 connection.run(f"CREATE DATABASE {identifier(model.db_name)} OWNER {user}")
+        if model.db_name:
+            extensions.offer(instance.server, model.db_name)
 
     def configure(self, instance: Instance) -> None:
         """Write the server's settings from its parameter group."""

@@ -230,7 +230,8 @@ def _delete(op: Operation) -> None:
         request["FinalDBSnapshotIdentifier"] = op.state["finalSnapshotIdentifier"]
     if op.state.get("deleteAutomatedBackups") is not None:
         request["DeleteAutomatedBackups"] = bool(op.state["deleteAutomatedBackups"])
-    if not op.describe():
+    # "is already being deleted" is no error to the plugin (internal/service/rds/instance.go): it waits for the end.
+    if not op.describe() or op.description["DBInstanceStatus"] == "deleting":
         return
     op.api("delete_db_instance", DBInstanceIdentifier=op.known("identifier"), **request)
 
