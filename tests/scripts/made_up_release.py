@@ -75,8 +75,8 @@ class ReleasingEngine(Engine):
             self.previewed.append([f"{step['op']} {step['urn'].rpartition('::')[2]}" for step in found])
             self.said["preview"] = json.dumps({"steps": found})
         if arguments[:2] == ("state", "unprotect"):
-            for found in self._site.of_first():
-                found["protect"] = found.get("protect") and found["urn"] != arguments[2]
+            for held in self._site.of_first():
+                held["protect"] = held.get("protect") and held["urn"] != arguments[2]
         return super().run(*arguments, check=check)
 
     def _steps(self, released: bool) -> list[dict[str, str]]:
