@@ -283,8 +283,8 @@ def rehearse_faults(
 
 @rehearse.command("kills")
 def rehearse_kills(speed: FaultSpeed = FAULT_SPEED) -> None:
-    """Kill a restore of the database with -9 inside every AWS call that it makes, once per phase; each time the same
-    command continues. About 20 minutes.
+    """Kill a restore of the database with -9 inside each AWS operation that it calls, once per phase; each time the
+    same command continues. About 20 minutes.
 
     Exit 0 only if it comes to its end with one restore and every row. The calls are in build/rehearsals/…/result.json.
 

@@ -1,4 +1,4 @@
-"""Kills `dr restore database` with -9 inside every AWS call that it makes, once per phase, and runs it again each time.
+"""Kills `dr restore database` with -9 inside each AWS operation it calls, once per phase, and runs it again each time.
 
 AWS carries the call out and its answer never arrives: the sandbox holds it until the command and its engine are dead.
 So the next run meets what a dead machine leaves behind: a lock, a pending create, a file that says more than AWS does.
