@@ -30,19 +30,12 @@ MAY_GO = ("aws:lambda/invocation:Invocation",)
 
 def freeze(stack: str | None, options: Options) -> None:
     """The command. A dry run unless `options.apply`; then the stack's name has to be typed or given."""
-    _run(Freeze(choose(project.load(project.here()), stack), options))
+    Freeze(choose(project.load(project.here()), stack), options).run()
 
 
 def thaw(stack: str | None, options: Options) -> None:
     """The same for the way back."""
-    _run(Thaw(choose(project.load(project.here()), stack), options))
-
-
-def _run(change: Freeze | Thaw) -> None:
-    if change.options.apply:
-        change.apply()
-    else:
-        change.rehearse()
+    Thaw(choose(project.load(project.here()), stack), options).run()
 
 
 def choose(facts: Project, stack: str | None) -> Site:

@@ -37,11 +37,7 @@ def run(stack: str | None, options: Options) -> None:
     """The command. A dry run unless `options.apply`; then the stack's name has to be typed or given."""
     facts = project.load(project.here())
     chosen = choose(facts, stack)
-    promotion = Promotion(Site(facts, chosen, os.environ), options)
-    if options.apply:
-        promotion.apply()
-    else:
-        promotion.rehearse()
+    Promotion(Site(facts, chosen, os.environ), options).run()
 
 
 def choose(facts: Project, stack: str | None) -> StackFacts:

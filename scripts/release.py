@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 from scripts import console, project
-from scripts.clients import Clients
 from scripts.errors import DrError, RefusedError
 from scripts.freeze import MAY_GO, choose
 from scripts.freezing import before as freezing
@@ -29,12 +28,10 @@ from scripts.promotion.progress import Steps
 from scripts.promotion.record import Record
 from scripts.promotion.recovery import Recovery
 from scripts.promotion.site import Site
-from scripts.promotion.verification import Look
 from scripts.releasing import checks, final, steps, target
 from scripts.releasing.target import Target
 from scripts.snapshots.estate import Estate
 from scripts.snapshots.model import Snapshot
-from scripts.snapshots.region import Region
 from scripts.stack_change import Options, StackChange
 
 # Of a version of PostgreSQL that no other database has; a restore makes it again.
@@ -43,16 +40,8 @@ PARAMETERS = "aws:rds/parameterGroup:ParameterGroup"
 
 def run(stack: str | None, generation: str, options: Options) -> None:
     """The command. A dry run unless `options.apply`; then the database's identifier has to be typed or given."""
-    facts = project.load(project.here())
-    site = choose(facts, stack)
-    other = next(found for found in facts.stacks if found.stack != site.stack.stack)
-    patient = Clients(os.environ)
-    estate = Estate(Region(site, patient), Region(Site(facts, other, os.environ), patient))
-    release = Release(site, estate, generation, options)
-    if options.apply:
-        release.apply()
-    else:
-        release.rehearse()
+    site = choose(project.load(project.here()), stack)
+    Release(site, Estate.around(site, os.environ), generation, options).run()
 
 
 class Release(StackChange):
@@ -166,7 +155,7 @@ class Release(StackChange):
         if chosen.database is not None and chosen.stands:
             if chosen.protected or checks.fenced(self.site, chosen):
                 console.step(f"Trying whether anybody can write to {chosen.identifier}", "seconds")
-                self._judge(record, checks.before(self.site, chosen))
+                self.judge(record, verification.hold(checks.before(self.site, chosen)))
             self.snapshot = final.take(home, chosen, chosen.database, record)
             for change in self._changes(chosen):
                 self.configure(*change)
@@ -185,20 +174,11 @@ class Release(StackChange):
             self._up(record, steps.delete())
         final.mark(home, chosen, record)
         console.step("Asking RDS and Pulumi", "about 15 s")
-        self._judge(record, checks.afterwards(self.site, home, chosen, self.snapshot))
+        self.judge(record, verification.hold(checks.afterwards(self.site, home, chosen, self.snapshot)))
 
     def _up(self, record: Record, of: Steps) -> None:
         Recovery(self.site, record).run()
-        minutes = self.up_minutes or 0.0
         self.up(record, of)
-        self.up_minutes = minutes + (self.up_minutes or 0.0)
-
-    def _judge(self, record: Record, looks: dict[str, Look]) -> None:
-        held = self.checks
-        try:
-            self.judge(record, verification.hold(looks))
-        finally:
-            self.checks = [*held, *self.checks]
 
     def say_what_people_meet(self, interrupted: bool) -> None:
         console.warn(f"{self.site.settings.serving_identifier} serves as before. {AGAIN}")

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from scripts import console, project
-from scripts.clients import Clients
 from scripts.errors import IncompleteError, RefusedError
 from scripts.freeze import MAY_GO, Freeze, Thaw, choose
 from scripts.freezing import before as freezing
@@ -37,7 +36,6 @@ from scripts.restoring.marking import Marked
 from scripts.restoring.moment import said, written
 from scripts.restoring.target import Target, Wanted
 from scripts.snapshots.estate import Estate
-from scripts.snapshots.region import Region
 from scripts.stack_change import Options, StackChange
 
 UPLOADED_WITHIN = 360.0  # real seconds: the log of the last moment, with a minute to spare
@@ -46,16 +44,8 @@ LOOK_EVERY = 2.0
 
 def run(stack: str | None, wanted: Wanted, options: Options) -> None:
     """The command. A dry run unless `options.apply`; then the stack's name has to be typed or given."""
-    facts = project.load(project.here())
-    site = choose(facts, stack)
-    other = next(found for found in facts.stacks if found.stack != site.stack.stack)
-    patient = Clients(os.environ)
-    estate = Estate(Region(site, patient), Region(Site(facts, other, os.environ), patient))
-    restore = Restore(site, estate, wanted, options)
-    if options.apply:
-        restore.apply()
-    else:
-        restore.rehearse()
+    site = choose(project.load(project.here()), stack)
+    Restore(site, Estate.around(site, os.environ), wanted, options).run()
 
 
 class Restore(StackChange):
@@ -172,7 +162,7 @@ class Restore(StackChange):
                 self._mark(chosen, chosen.damage_from, record)
             self._thaw(record)
         console.step("Asking Pulumi, RDS, and inside the network", "about 15 s")
-        self._judge(record, checks.afterwards(self.site))
+        self.judge(record, verification.hold(checks.afterwards(self.site)))
         self.gap = marking.gap(self._estate, self.site.caller()[2])
         if self.marked.silent:
             raise IncompleteError(
@@ -205,7 +195,7 @@ class Restore(StackChange):
         inspection = Inspection(self.site, chosen.identifier, self.site.settings.serving_identifier, chosen.at)
         self.inspection = inspection
         try:
-            self._judge(record, checks.before_serving(self.site, chosen, inspection))
+            self.judge(record, verification.hold(checks.before_serving(self.site, chosen, inspection)))
         finally:
             inspection.tell(record)
         return chosen
@@ -253,21 +243,18 @@ class Restore(StackChange):
 
     def _part(self, change: Freeze | Thaw, record: Record) -> None:
         """A freeze or a thaw as its own command does it. What it deployed and verified is part of this."""
-        minutes, held = self.up_minutes or 0.0, self.checks
         try:
             change.carry_out(record)
         finally:
-            self.up_minutes = minutes + (change.up_minutes or 0.0)
-            self.checks = [*held, *change.checks]
+            self.up_minutes = (self.up_minutes or 0.0) + (change.up_minutes or 0.0)
+            self.checks += change.checks
             self.site.reread()
 
     def _up(self, record: Record, of: Steps, expected: Estimate) -> None:
         """What an interrupted one was making is adopted: a restore is never begun twice."""
         Recovery(self.site, record).run()
-        minutes = self.up_minutes or 0.0
         with self._showing(expected):
             self.up(record, of)
-        self.up_minutes = minutes + (self.up_minutes or 0.0)
 
     @contextmanager
     def _showing(self, expected: Estimate) -> Iterator[None]:
@@ -276,13 +263,6 @@ class Restore(StackChange):
             yield
         finally:
             self._doing = None
-
-    def _judge(self, record: Record, looks: dict[str, Callable[[], tuple[bool, str]]]) -> None:
-        held = self.checks
-        try:
-            self.judge(record, verification.hold(looks))
-        finally:
-            self.checks = [*held, *self.checks]
 
     def say_what_people_meet(self, interrupted: bool) -> None:
         console.warn(f"What people meet under the public name now: {frozen_checks.met(self.site)}")

@@ -70,7 +70,7 @@ class StackChange(ABC):
         self.stack = site.stack.stack
         self.plan: Plan | None = None
         self.checks: list[verification.Check] = []
-        self.up_minutes: float | None = None
+        self.up_minutes: float | None = None  # of all deployments together
         self.changing = False  # once something may have been changed
 
     # -- what a command says of itself --------------------------------------------------------------------------
@@ -102,6 +102,13 @@ class StackChange(ABC):
     @abstractmethod
     def say_done(self) -> None:
         """The last words of a run that succeeded."""
+
+    def run(self) -> None:
+        """A dry run unless it is to be applied."""
+        if self.options.apply:
+            self.apply()
+        else:
+            self.rehearse()
 
     # -- before -------------------------------------------------------------------------------------------------
     def rehearse(self) -> None:
@@ -228,7 +235,7 @@ class StackChange(ABC):
                 on_start=interruption.watch,
             )
         record.add("pulumi up ended", code=outcome.code, seconds=round(outcome.seconds, 1))
-        self.up_minutes = outcome.seconds / 60
+        self.up_minutes = (self.up_minutes or 0.0) + outcome.seconds / 60
         if interruption.received is not None and not outcome.ok:
             console.warn("Interrupted. What was begun is recorded: run the same command again, it continues.")
             raise SystemExit(SIGNAL_BASE + interruption.received)
@@ -241,15 +248,15 @@ class StackChange(ABC):
         return "\n  ".join(["\nWhat ECS says of services that run too few tasks:", *lines]) if lines else ""
 
     def judge(self, record: Record, checks: Sequence[verification.Check]) -> None:
-        """Show what was verified, and write it down. A partial success is a failure."""
-        self.checks = list(checks)
-        rows = [("holds" if check.ok else "BROKEN", check.name, check.evidence) for check in self.checks]
+        """Show what was verified, and write it down beside what was before. A partial success is a failure."""
+        self.checks += checks
+        rows = [("holds" if check.ok else "BROKEN", check.name, check.evidence) for check in checks]
         console.table("Verification", ("", "what", "evidence"), rows)
-        for check in self.checks:
+        for check in checks:
             record.add("check", name=check.name, ok=check.ok, evidence=check.evidence)
-        if broken := [check.name for check in self.checks if not check.ok]:
+        if broken := [check.name for check in checks if not check.ok]:
             raise ChecksFailedError(
-                f"The {self.noun} is not complete: {', '.join(broken)} of {len(self.checks)} checks do not hold.",
+                f"The {self.noun} is not complete: {', '.join(broken)} of {len(checks)} checks do not hold.",
                 "Mend what they name, then run the same command again: it continues and asks again.",
             )
 

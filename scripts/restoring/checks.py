@@ -49,7 +49,7 @@ def _faults(site: Site, target: Target, found: Mapping[str, Any]) -> list[str]:
     made_of, asked = tags.get(naming.RESTORED_FROM_TAG, "nothing"), target.generation
     key = site.client("kms").describe_key(KeyId=naming.data_key_alias(site.stack.short))["KeyMetadata"]["Arn"]
     groups = [group["DBParameterGroupName"] for group in found["DBParameterGroups"]]
-    own = naming.physical(site.stack.short, "rds-postgres17").removesuffix("17")
+    own = naming.physical(site.stack.short, "rds-postgres")  # whatever version follows
     moment = asked.moment is not None and origins.Moment.said_by(made_of)
     right = made_of.endswith(f"@{asked.origin}") if moment else made_of == asked.origin
     judged = {

@@ -27,6 +27,13 @@ class Estate:
     home: Region
     peer: Region
 
+    @staticmethod
+    def around(site: Site, environment: Mapping[str, str]) -> Estate:
+        """A chosen stack, and the other one."""
+        patient = Clients(environment)
+        other = next(found for found in site.project.stacks if found.stack != site.stack.stack)
+        return Estate(Region(site, patient), Region(Site(site.project, other, environment), patient))
+
     @property
     def protected(self) -> bool:
         """Whether the stack sends copies to its peer."""
