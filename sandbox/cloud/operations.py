@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
 
+# A call of an operation that begins otherwise changes something.
+READS = ("Get", "List", "Describe", "Head", "BatchGet", "Decrypt")
 _QUERY_PROTOCOLS = ("query", "ec2")
 _lock = threading.Lock()
 

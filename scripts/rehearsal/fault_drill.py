@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.witness import MARKER_KEY, TAKEN_OVER
+from sandbox.cloud.operations import READS
 from sandbox.public import PublicClient, Unreachable
 from sandbox.supervisor import Sandbox
 from scripts import console
@@ -30,8 +31,6 @@ MOVES_WITHIN = 8.0  # modelled minutes: health checks, propagation and the time 
 LOOK_EVERY = 0.1
 ENGINES_SUMMARY = "error: update failed"
 LONGEST_LINE = 200  # of a message, where only its first line is shown
-# A call of an operation that begins otherwise changes something.
-READS = ("Get", "List", "Describe", "Head", "BatchGet", "Decrypt")
 TRACEBACK = "Traceback (most recent call last)"
 
 

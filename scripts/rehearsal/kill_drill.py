@@ -104,8 +104,13 @@ class KillDrill:
         time.sleep(self._sandbox.clock.seconds(0.2))
         moment = self._sandbox.clock.at(time.time()).astimezone(UTC).replace(microsecond=0)
         time.sleep(self._sandbox.clock.seconds(0.2))
-        table = "app.events"
-        sql.run(self._world, self._stack, self._stack.database, f"DELETE FROM {table} WHERE seq > 3")  # noqa: S608
+        sql.run(
+            lambda service: self._world.client(service, self._stack.region),
+            self._sandbox.directory,
+            self._stack,
+            self._stack.database,
+            "DELETE FROM app.events WHERE seq > 3",
+        )
         self._damaged_at = time.time()
         self._waiting.until("backups that reach it", lambda: self._reached(moment), minutes=ARCHIVED_WITHIN)
         return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,20 @@ def kill(dr: subprocess.Popen[str]) -> int:
     dr.kill()
     dr.communicate()
     return engine
+
+
+def killed_when(shell: Shell, arguments: Sequence[str], reached: Callable[[], bool]) -> None:
+    """Run `dr`, and kill it and the engine that it may have started, -9, once that is reached."""
+    process = shell.start(sys.executable, "-c", RUN, *arguments)
+    wait(lambda: reached() or process.poll() is not None, 300, "the moment of the kill")
+    assert process.poll() is None, process.communicate()
+    try:
+        engine_of(process)
+    except subprocess.CalledProcessError:  # between two deployments no engine runs
+        process.kill()
+        process.communicate()
+    else:
+        kill(process)
 
 
 def _processes_of(directory: str) -> list[int]:

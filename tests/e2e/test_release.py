@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.shell import RUN, SECONDS, Shell, both_stacks, engine_of, kill, wait
+from tests.e2e.shell import SECONDS, Shell, both_stacks, killed_when, wait
 from tests.e2e.test_restore_database import clean, instances
 from tests.e2e.test_restore_to_a_time import FIRST, GENERATIONS, STACK, client, described, modelled, run
 
@@ -46,20 +44,6 @@ def state_of(rds: Any, identifier: str) -> tuple[str, bool]:
     return (str(found[0]["DBInstanceStatus"]), bool(found[0]["DeletionProtection"])) if found else ("gone", False)
 
 
-def killed_when(shell: Shell, reached: Callable[[], bool]) -> None:
-    """Run the command, and kill it and its engine, -9, once AWS shows it."""
-    process = shell.start(sys.executable, "-c", RUN, *RELEASE, *CONFIRM)
-    wait(lambda: reached() or process.poll() is not None, 300, "the moment of the kill")
-    assert process.poll() is None, process.communicate()
-    try:
-        engine_of(process)
-    except subprocess.CalledProcessError:  # between two deployments no engine runs
-        process.kill()
-        process.communicate()
-    else:
-        kill(process)
-
-
 def finals(rds: Any) -> dict[str, bool]:
     """The complete final snapshots of the first database, and whether each is marked unusable."""
     return {
@@ -92,7 +76,7 @@ def test_what_served_before_is_given_up(shell: Shell) -> None:
 
     # Killed once its protection is off, and while RDS deletes it.
     for reached in (lambda: not state_of(rds, FIRST)[1], lambda: state_of(rds, FIRST)[0] == "deleting"):
-        killed_when(shell, reached)
+        killed_when(shell, (*RELEASE, *CONFIRM), reached)
         assert len([name for name in finals(rds) if name != LAST]) == 1, "complete before anything was changed"
     result = json.loads(shell.dr(*RELEASE, *CONFIRM, "--json", seconds=WHOLE))
     assert (result["ok"], result["resumed"]) == (True, True)

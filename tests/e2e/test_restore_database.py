@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.restoring import steps
-from tests.e2e.shell import KENYA, RUN, SECONDS, Shell, both_stacks, engine_of, kill, wait
+from tests.e2e.shell import KENYA, SECONDS, Shell, both_stacks, killed_when, wait
 from tests.e2e.test_restore_to_a_time import FIRST, client, described, modelled, run
 
 RESTORED, AGAIN = f"{FIRST}-restored", f"{FIRST}-restored-2"
@@ -42,19 +40,10 @@ def events(before: set[Path]) -> list[dict[str, Any]]:
     return [json.loads(line) for file in files if file.exists() for line in file.read_text().splitlines()]
 
 
-def killed_when(shell: Shell, arguments: tuple[str, ...], reached: Callable[[list[dict[str, Any]]], bool]) -> None:
-    """Run the command, and kill it and what it started, -9, at a line of its record."""
+def in_the_record(reached: Callable[[list[dict[str, Any]]], bool]) -> Callable[[], bool]:
+    """Whether the runs from now on wrote down that it is reached."""
     before = set(steps.RESTORES.glob("*"))
-    process: subprocess.Popen[str] = shell.start(sys.executable, "-c", RUN, *arguments)
-    wait(lambda: reached(events(before)) or process.poll() is not None, 300, "the moment of the kill")
-    assert process.poll() is None, process.communicate()
-    try:
-        engine_of(process)
-    except subprocess.CalledProcessError:  # between two deployments no engine runs
-        process.kill()
-        process.communicate()
-    else:
-        kill(process)
+    return lambda: reached(events(before))
 
 
 def verified(found: list[dict[str, Any]]) -> bool:
@@ -129,7 +118,7 @@ def test_a_damaged_database_is_served_as_it_was(shell: Shell) -> None:
     # Killed while RDS makes the new instance, between two deployments, and as the next one begins.
     before = set(steps.RESTORES.glob("*"))
     for reached in (lambda _: RESTORED in instances(shell), verified, serving):
-        killed_when(shell, restore("--at", at, *CONFIRM), reached)
+        killed_when(shell, restore("--at", at, *CONFIRM), in_the_record(reached))
         assert "is under way" in shell.dr(*restore("--latest"), code=3)
     result = json.loads(shell.dr(*restore("--at", at, *CONFIRM, "--json"), seconds=WHOLE))
     assert (result["ok"], result["resumed"]) == (True, True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import ssl
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
-import pg8000.native
 import pytest
 
+from scripts.project import load
+from scripts.rehearsal import sql
 from scripts.rehearsal.calls import REHEARSAL
 from tests.e2e.shell import KENYA, SECONDS, Shell, both_stacks, wait
 
@@ -42,16 +40,9 @@ def described(shell: Shell, identifier: str) -> dict[str, Any]:
 
 def run(shell: Shell, identifier: str, *statements: str) -> list[Any]:
     """Statements as the master user, each committed by itself; the rows of the last one."""
-    told = client(shell, "secretsmanager").get_secret_value(SecretId="mental-health-platform/kenya/database/master")
-    login = json.loads(told["SecretString"])
-    trusted = ssl.create_default_context(cafile=str(Path(shell.running.directory) / "rds-ca.pem"))
-    port = described(shell, identifier)["Endpoint"]["Port"]
-    connection = pg8000.native.Connection(
-        login["username"], "127.0.0.1", "platform", port, login["password"], ssl_context=trusted
-    )
-    with closing(connection):
-        found = [connection.run(statement) for statement in statements]
-    return list(found[-1] or [])
+    kenya = load(shell.running.project).primary
+    directory = Path(shell.running.directory)
+    return sql.run(lambda service: client(shell, service), directory, kenya, identifier, *statements)
 
 
 def modelled(shell: Shell) -> datetime:

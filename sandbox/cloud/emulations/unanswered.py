@@ -14,13 +14,12 @@ from typing import Any
 from sandbox.cloud.accounting import Origin
 from sandbox.cloud.context import BadRequest, Cloud
 from sandbox.cloud.emulations import faults
+from sandbox.cloud.operations import READS
 
 KIND = "unanswered"
 LONGEST_SECONDS = 120.0  # of real time: whoever forgot the fault is answered then
 LOOK_EVERY = 0.05
-# A call of an operation that begins otherwise changes something. Of KMS's and STS's, none of a deployment's does.
-READS = ("Get", "List", "Describe", "Head", "BatchGet", "Select", "Poll")
-ONLY_COMPUTE = ("kms", "sts")
+ONLY_COMPUTE = ("kms", "sts")  # whose calls by a deployment change nothing, whatever their names
 _lock = threading.Lock()
 _held: dict[str, Any] = {}
 
