@@ -20,6 +20,7 @@ from scripts.bootstrap import Bootstrap
 from scripts.clients import Clients
 from scripts.errors import RefusedError, SandboxError
 from scripts.project import CHECKOUT, Project
+from scripts.pulumi_cli import PulumiCli
 from scripts.rehearsal.calls import REHEARSAL
 
 STATE = CHECKOUT / "build" / "sandbox" / "state.json"  # build/ is ignored by git
@@ -216,6 +217,14 @@ def bootstrap(facts: Project, environment: dict[str, str]) -> None:
     """`dr bootstrap --apply` in a sandbox, with a credential that only its registry knows."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PULUMI_"))}
     Bootstrap.of(facts, {**kept, **environment}, REGISTRY_CREDENTIAL).run()
+
+
+def deploy(box: supervisor.Sandbox, facts: Project, cli: PulumiCli) -> None:
+    """Everything from an empty account to both stacks up, for who has nothing to say about it."""
+    seed_registry(f"http://127.0.0.1:{box.port}", facts)
+    bootstrap(facts, box.env())
+    for stack in facts.stacks:
+        cli.run("up", "--stack", stack.stack, "--yes", "--skip-preview")
 
 
 # -- helpers ------------------------------------------------------------------------------------------------------

@@ -118,10 +118,7 @@ class Drill:
 
     def _bring_up(self) -> None:
         console.step("Both stacks come up, and a copy of the database", "about 2 min")
-        sandbox_task.seed_registry(f"http://127.0.0.1:{self._sandbox.port}", self._project)
-        sandbox_task.bootstrap(self._project, self._sandbox.env())
-        for stack in self._project.stacks:
-            self._cli.run("up", "--stack", stack.stack, "--yes", "--skip-preview")
+        sandbox_task.deploy(self._sandbox, self._project, self._cli)
         self._waiting.until("a copy of the database", self._world.copies, minutes=90)
 
     # -- one fault ----------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ FREEZE, RESTORE, SERVE, THAW, AFTER = "freeze", "restore", "serve", "thaw", "aft
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: in which phase, inside which call, and what the run before had to say of it."""
+    """One kill: in which phase, inside which call, and how many seconds into the run."""
 
     phase: str
     call: str
@@ -74,26 +74,19 @@ class KillDrill:
         """Raises SandboxError where the sandbox fails, and ChecksFailedError where a run cannot be continued."""
         self._bring_up()
         moment = self._damage()
-        while True:
-            ended = self._run_until_killed(moment)
-            if ended is None:
-                if len(self.kills) >= MOST_RUNS:
-                    raise SandboxError(f"Killed {MOST_RUNS} times, and the restore still makes calls that are new.")
-                continue
-            code, error = ended
-            if code != 0:
-                self.problems.append(f"run {len(self.kills) + 1} ended with code {code}: {error}")
-                raise ChecksFailedError(self.problems[-1])
-            break
+        while (ended := self._run_until_killed(moment)) is None:
+            if len(self.kills) >= MOST_RUNS:
+                raise SandboxError(f"Killed {MOST_RUNS} times, and the restore still makes calls that are new.")
+        code, error = ended
+        if code != 0:
+            self.problems.append(f"run {len(self.kills) + 1} ended with code {code}: {error}")
+            raise ChecksFailedError(self.problems[-1])
         self._judge()
 
     # -- before -------------------------------------------------------------------------------------------------
     def _bring_up(self) -> None:
         console.step("Both stacks come up, and rows are written", "about 3 min")
-        sandbox_task.seed_registry(f"http://127.0.0.1:{self._sandbox.port}", self._project)
-        sandbox_task.bootstrap(self._project, self._sandbox.env())
-        for stack in self._project.stacks:
-            self._cli.run("up", "--stack", stack.stack, "--yes", "--skip-preview")
+        sandbox_task.deploy(self._sandbox, self._project, self._cli)
         self._rows.start()
         self._waiting.until(f"{ROWS} rows", lambda: len(self._rows.rows) >= ROWS, minutes=90)
         self._rows.finish()

@@ -14,11 +14,14 @@ import pg8000.native
 import pytest
 
 from tests.components.roles_source import handler
+from tests.sandbox import traffic_world
 from tests.sandbox.traffic_world import KENYA, MASTER_PASSWORD, World, wait
 
 LOGGING = "log-every-statement"
 REFUSED = pg8000.native.DatabaseError
 OWNER, READER, LATER = "api_gateway", "crisis_detection", "sync"
+PASSWORDS = {OWNER: "owner", READER: "reader", LATER: "later"}
+SPEED = 2400.0  # modelled waits end before the servers are up
 
 names = (f"roles-{number}" for number in itertools.count())
 
@@ -96,6 +99,20 @@ class Database:
     def logged(self) -> str:
         """The server's log, in which every statement stands."""
         return (self.world.directory / "databases" / self.log / "server.log").read_text()
+
+
+@contextlib.contextmanager
+def running(*parameters: dict[str, str]) -> Iterator[World]:
+    """A cloud with the databases' parameter group, set to these parameters; sound at the end."""
+    with traffic_world.running(SPEED) as world:
+        rds = world.client("rds", KENYA)
+        rds.create_db_parameter_group(
+            DBParameterGroupName=LOGGING, DBParameterGroupFamily="postgres17", Description="x"
+        )
+        if parameters:
+            rds.modify_db_parameter_group(DBParameterGroupName=LOGGING, Parameters=list(parameters))
+        yield world
+        world.assert_sound()
 
 
 @contextlib.contextmanager

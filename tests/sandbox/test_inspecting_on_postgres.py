@@ -14,10 +14,8 @@ import pytest
 from tests.components.roles_source import handler, inspecting
 from tests.sandbox import traffic_world
 from tests.sandbox.roles_database import (
-    LATER,
-    LOGGING,
     OWNER,
-    READER,
+    PASSWORDS,
     REFUSED,
     Database,
     available,
@@ -25,10 +23,10 @@ from tests.sandbox.roles_database import (
     discard,
     function_environment,
     names,
+    running,
 )
 from tests.sandbox.traffic_world import KENYA, World, wait
 
-PASSWORDS = {OWNER: "owner", READER: "reader", LATER: "later"}
 # One object of every kind that a fingerprint knows.
 SCHEMA = """
 create type app.mood as enum ('calm', 'sad');
@@ -55,13 +53,8 @@ KINDS = ("schema", "extension", "table", "column", "constraint", "index", "seque
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with traffic_world.running(2400.0) as world:
-        rds = world.client("rds", KENYA)
-        rds.create_db_parameter_group(
-            DBParameterGroupName=LOGGING, DBParameterGroupFamily="postgres17", Description="x"
-        )
+    with running() as world:
         yield world
-        world.assert_sound()
 
 
 @pytest.fixture(autouse=True)

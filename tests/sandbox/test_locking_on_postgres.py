@@ -13,21 +13,20 @@ import pg8000.native
 import pytest
 
 from tests.components.roles_source import handler, locking
-from tests.sandbox import traffic_world
 from tests.sandbox.roles_database import (
     LATER,
-    LOGGING,
     OWNER,
+    PASSWORDS,
     READER,
     REFUSED,
     Database,
     created,
     discard,
     function_environment,
+    running,
 )
-from tests.sandbox.traffic_world import KENYA, MASTER_PASSWORD, World, wait
+from tests.sandbox.traffic_world import MASTER_PASSWORD, World, wait
 
-PASSWORDS = {OWNER: "owner", READER: "reader", LATER: "later"}
 NOT_PERMITTED = "28000"  # role is not permitted to log in
 ENDED = (REFUSED, pg8000.native.InterfaceError, OSError)
 # Writes that lie in the database, committed or not, by their table's own numbers.
@@ -36,19 +35,13 @@ COUNT = "select count(*), coalesce(max(seq), 0) from app.events"
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with traffic_world.running(2400.0) as world:
-        rds = world.client("rds", KENYA)
-        rds.create_db_parameter_group(
-            DBParameterGroupName=LOGGING, DBParameterGroupFamily="postgres17", Description="x"
-        )
-        two_phase = {
-            "ParameterName": "max_prepared_transactions",
-            "ParameterValue": "5",
-            "ApplyMethod": "pending-reboot",
-        }
-        rds.modify_db_parameter_group(DBParameterGroupName=LOGGING, Parameters=[two_phase])
+    two_phase = {
+        "ParameterName": "max_prepared_transactions",
+        "ParameterValue": "5",
+        "ApplyMethod": "pending-reboot",
+    }
+    with running(two_phase) as world:
         yield world
-        world.assert_sound()
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.components.roles_source import handler
-from tests.sandbox import traffic_world
 from tests.sandbox.roles_database import (
     LATER,
     LOGGING,
@@ -20,12 +19,12 @@ from tests.sandbox.roles_database import (
     discard,
     function_environment,
     names,
+    running,
 )
 from tests.sandbox.traffic_world import KENYA, MASTER_PASSWORD, World, wait
 
 # Every character that a quoting mistake would stumble over.
 AWKWARD = "new 'pass\"word' \\ $1 :name %s ü"
-SPEED = 2400.0  # modelled waits end before the servers are up
 NO_PRIVILEGE = "42501"  # PostgreSQL's error code insufficient_privilege
 TABLE = "create table app.events (seq bigserial primary key, body text not null)"
 # All that the function may have changed, except for passwords: they get a new salt each time.
@@ -46,15 +45,9 @@ order by 1, 2, 3, 4
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    with traffic_world.running(SPEED) as world:
-        rds = world.client("rds", KENYA)
-        rds.create_db_parameter_group(
-            DBParameterGroupName=LOGGING, DBParameterGroupFamily="postgres17", Description="x"
-        )
-        parameter = {"ParameterName": "log_statement", "ParameterValue": "all", "ApplyMethod": "immediate"}
-        rds.modify_db_parameter_group(DBParameterGroupName=LOGGING, Parameters=[parameter])
+    parameter = {"ParameterName": "log_statement", "ParameterValue": "all", "ApplyMethod": "immediate"}
+    with running(parameter) as world:
         yield world
-        world.assert_sound()
 
 
 @pytest.fixture(autouse=True)
