@@ -52,6 +52,20 @@ def is_done(site: Releasing) -> None:
         assert naming.UNUSABLE_TAG in {tag["Key"] for tag in entry["TagList"]}
 
 
+def killed(site: Releasing, peer: MadeUp, count: int, after: bool) -> None:
+    """Before or after its change of this number."""
+    site.cli.kill_at, site.cli.kill_after = count, after
+    with pytest.raises(Killed):
+        release(site, peer).apply()
+    site.cli.kill_at = None
+
+
+def unfenced(site: Releasing) -> None:
+    """What locked the database is gone from the state."""
+    kept = [r for r in site.document["deployment"]["resources"] if not r["urn"].endswith("::fences-first")]
+    site.document["deployment"]["resources"] = kept
+
+
 # -- the whole ----------------------------------------------------------------------------------------------------
 def test_a_dry_run_changes_nothing_and_tells_everything(
     sites: tuple[Releasing, MadeUp], capsys: pytest.CaptureFixture[str]
@@ -109,11 +123,8 @@ CHANGES = 3  # the file, and two deployments
 @pytest.mark.parametrize("count", range(1, CHANGES + 1))
 def test_killed_at_any_change_it_is_continued(sites: tuple[Releasing, MadeUp], count: int, after: bool) -> None:
     site, peer = sites
-    site.cli.kill_at, site.cli.kill_after = count, after
-    with pytest.raises(Killed):
-        release(site, peer).apply()
+    killed(site, peer, count, after)
     assert FINAL in site.snapshots, "before anything is changed"
-    site.cli.kill_at = None
     release(site, peer).apply()
     is_done(site)
     assert site.cli.changes <= CHANGES + 1, "what was done is not done again, but for a deployment of what is so"
@@ -124,12 +135,12 @@ def test_killed_around_the_snapshot_it_takes_only_one(sites: tuple[Releasing, Ma
     site, peer = sites
     run = release(site, peer)
 
-    def killed(**asked: Any) -> Any:
+    def unheard(**asked: Any) -> Any:
         if after:
             site.create_snapshot(**asked)
         raise Killed
 
-    site.answers["rds.create_db_snapshot"] = killed
+    site.answers["rds.create_db_snapshot"] = unheard
     with pytest.raises(Killed):
         run.apply()
     assert site.changed() == []
@@ -145,8 +156,7 @@ def test_killed_in_the_deletion_it_is_continued(sites: tuple[Releasing, MadeUp],
     with pytest.raises(Killed):
         release(site, peer).apply()
     assert site.databases[FIRST]["DBInstanceStatus"] == "deleting"
-    kept = [r for r in site.document["deployment"]["resources"] if not r["urn"].endswith("::fences-first")]
-    site.document["deployment"]["resources"] = kept
+    unfenced(site)
     if gone:
         del site.databases[FIRST]
     site.cli.ends_deleting = False
@@ -158,12 +168,8 @@ def test_killed_in_the_deletion_it_is_continued(sites: tuple[Releasing, MadeUp],
 def test_unlocked_but_not_deleted_yet_it_is_continued(sites: tuple[Releasing, MadeUp]) -> None:
     """The second deployment ended once the fence was gone from the state: there is none to ask any more."""
     site, peer = sites
-    site.cli.kill_at, site.cli.kill_after = 2, True
-    with pytest.raises(Killed):
-        release(site, peer).apply()
-    site.cli.kill_at = None
-    kept = [r for r in site.document["deployment"]["resources"] if not r["urn"].endswith("::fences-first")]
-    site.document["deployment"]["resources"] = kept
+    killed(site, peer, 2, after=True)
+    unfenced(site)
     release(site, peer).apply()
     is_done(site)
 
@@ -171,10 +177,7 @@ def test_unlocked_but_not_deleted_yet_it_is_continued(sites: tuple[Releasing, Ma
 def test_unprotected_by_rds_but_not_in_the_state_it_is_continued(sites: tuple[Releasing, MadeUp]) -> None:
     """The first deployment was killed once RDS had taken the protection off, and before the state said so."""
     site, peer = sites
-    site.cli.kill_at, site.cli.kill_after = 2, True
-    with pytest.raises(Killed):
-        release(site, peer).apply()
-    site.cli.kill_at = None
+    killed(site, peer, 2, after=True)
     assert not site.protected()
     database = site.of_first()[0]
     database["protect"] = True
@@ -190,10 +193,7 @@ def test_unprotected_by_rds_but_not_in_the_state_it_is_continued(sites: tuple[Re
 
 def test_a_plain_deployment_meanwhile_is_a_step_of_the_same_way(sites: tuple[Releasing, MadeUp]) -> None:
     site, peer = sites
-    site.cli.kill_at, site.cli.kill_after = 1, True
-    with pytest.raises(Killed):
-        release(site, peer).apply()
-    site.cli.kill_at = None
+    killed(site, peer, 1, after=True)
     for _ in range(2):
         site.cli.run("up")
     assert (FIRST in site.databases, FINAL in site.snapshots, LAST in site.snapshots) == (False, True, True)
