@@ -2,8 +2,8 @@
 
 The stack's file and two plain deployments do it (components/database_plans.py); this adds what has to come before and
 what shows that nothing else went. How far it has come stands in the file, in RDS and in the state: whatever ended it,
-the same command continues, and what a plain `pulumi up` does meanwhile is a step of the same way. Killed between RDS and
-the state, though, a plain one is refused, and this command mends the state.
+the same command continues, and what a plain `pulumi up` does meanwhile is a step of the same way. Killed between RDS
+and the state, though, a plain one is refused, and this command mends the state.
 """
 
 from __future__ import annotations
